@@ -1,0 +1,130 @@
+package wasmill
+
+import "strconv"
+
+// Instance runs an operator against a host, as the exports of a module do. It is for
+// harnesses such as wasmilltest; an operator never sees it.
+type Instance struct {
+	op      Operator
+	context Context
+	record  Record
+}
+
+// NewInstance makes an instance of op.
+func NewInstance(op Operator, host Host) *Instance {
+	i := &Instance{op: op.withDefaults()}
+	i.context = Context{host: host, index: -1}
+	i.context.none.context = &i.context
+	i.context.outputs = make([]Output, len(i.op.Outputs))
+	for n := range i.context.outputs {
+		i.context.outputs[n] = Output{context: &i.context, index: n}
+	}
+	return i
+}
+
+func (op Operator) withDefaults() Operator {
+	if op.Name == "" {
+		op.Name = "operator"
+	}
+	if op.Inputs == nil && op.Poll == nil {
+		op.Inputs = []string{"in"}
+	}
+	if op.Outputs == nil {
+		op.Outputs = []string{"out"}
+	}
+	return op
+}
+
+// Statuses of a call.
+const (
+	statusOK     = 0
+	statusFailed = -1
+)
+
+// Open gives the instance its settings, a JSON object.
+func (i *Instance) Open(request []byte) int32 {
+	c := &i.context
+	c.index = -1
+	var err error
+	if c.Settings, err = parseSettings(request); err == nil && i.op.Open != nil {
+		err = i.op.Open(c)
+	}
+	return i.finish(statusOK, err)
+}
+
+// Process handles a batch of an input.
+func (i *Instance) Process(input int, batch []byte) int32 {
+	c := &i.context
+	c.input = input
+	defer i.nameRecord()
+	n := 0
+	for at := 0; at < len(batch) && c.err == nil; n++ {
+		size := i.record.decode(batch[at:])
+		if size == 0 {
+			c.index = -1
+			return i.finish(statusOK, malformed(n))
+		}
+		at += size
+		c.index = n
+		if err := i.op.Process(c, &i.record); err != nil {
+			c.fail(&recordError{n, err})
+		}
+	}
+	c.index = -1
+	return i.finish(statusOK, nil)
+}
+
+// nameRecord tells, when the operator panics, which record it was at; the panic
+// itself goes on, and its trace to the log.
+func (i *Instance) nameRecord() {
+	if n := i.context.index; n >= 0 {
+		i.context.host.Fail("record " + strconv.Itoa(n) + " of the batch: the operator panicked")
+	}
+}
+
+// Poll asks a source for at most max records.
+func (i *Instance) Poll(max int) int32 {
+	status, err := i.op.Poll(&i.context, max)
+	return i.finish(int32(status), err)
+}
+
+// Flush asks the operator to give out what it holds back.
+func (i *Instance) Flush() int32 { return i.call(i.op.Flush) }
+
+// End tells the operator that its inputs have ended.
+func (i *Instance) End() int32 { return i.call(i.op.End) }
+
+func (i *Instance) call(f func(*Context) error) int32 {
+	if f == nil {
+		return statusOK
+	}
+	return i.finish(statusOK, f(&i.context))
+}
+
+// finish ends a call: it hands out what was emitted, or says what failed.
+func (i *Instance) finish(status int32, err error) int32 {
+	c := &i.context
+	if err == nil && c.err == nil {
+		for n := range c.outputs {
+			c.outputs[n].handAll()
+		}
+		return status
+	}
+	if c.err == nil {
+		c.err = err
+	}
+	c.host.Fail(c.err.Error())
+	return statusFailed
+}
+
+// recordError says at which record of a batch an operator failed.
+type recordError struct {
+	index int
+	err   error
+}
+
+func (e *recordError) Error() string {
+	return "record " + strconv.Itoa(e.index) + " of the batch: " + e.err.Error()
+}
+
+func (e *recordError) Unwrap() error { return e.err }
