@@ -10,7 +10,9 @@ package host
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"os"
 )
 
 // Config is how a host works. The zero value is ready to use.
@@ -31,8 +33,18 @@ type Config struct {
 // goroutine.
 type Host struct{ config Config }
 
-// New makes a host.
-func New(ctx context.Context, c Config) (*Host, error) { return &Host{config: c}, nil }
+// New makes a host. It fails when the cache directory can't be made.
+func New(ctx context.Context, c Config) (*Host, error) {
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.CacheDir != "" {
+		if err := os.MkdirAll(c.CacheDir, 0o700); err != nil {
+			return nil, fmt.Errorf("make module cache: %w", err)
+		}
+	}
+	return &Host{config: c}, nil
+}
 
-// Close releases all modules of the host. Instances must have been closed before.
+// Close ends the use of the host. Modules and instances are closed by their owners.
 func (h *Host) Close() error { return nil }
