@@ -49,7 +49,6 @@ typedef struct wasmill_bytes {
     uint32_t len;
 #ifdef __cplusplus
     constexpr wasmill_bytes() : ptr(nullptr), len(0) {}
-    constexpr wasmill_bytes(const void *p, uint32_t n) : ptr(static_cast<const char *>(p)), len(n) {}
     constexpr wasmill_bytes(const char *p, uint32_t n) : ptr(p), len(n) {}
     constexpr wasmill_bytes(const char *text) : ptr(text), len(uint32_t(__builtin_strlen(text))) {}
     constexpr const char *data() const { return ptr; }
@@ -593,7 +592,9 @@ static inline int wasmill_run_open(const wasmill_operator *op, wasmill_context *
 /* WASMILL_OPERATOR(.name = "…", .process = …) makes the exports. Once in a program;
  * fields in the order of wasmill_operator. */
 #define WASMILL_OPERATOR(...)                                                                          \
+    _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wmissing-field-initializers\"") \
     static const wasmill_operator wasmill_op = {__VA_ARGS__};                                          \
+    _Pragma("GCC diagnostic pop")                                                                      \
     static wasmill_context wasmill_ctx;                                                                \
     static struct { char *ptr; uint32_t cap; } wasmill_input;                                          \
     WASMILL_CALL(wasmill_describe) int64_t wasmill_describe(void) {                                    \

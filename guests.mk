@@ -1,0 +1,44 @@
+# Guests: wasm modules of examples, SDKs and the conformance suite. A guest is a folder
+# with a main.go, main.c, main.cpp or main.ts; it is built into FOLDER.wasm beside it.
+# Toolchains live in .tools/; nothing outside the tree is written but Go's own caches.
+
+GUEST_FOLDERS := examples/*/* sdk/go/example/* sdk/c/example/* sdk/assemblyscript/example/* sdk/tck/guests/*
+guests_of = $(patsubst %/main.$(1),%.wasm,$(wildcard $(addsuffix /main.$(1),$(GUEST_FOLDERS))))
+
+TOOLS := $(CURDIR)/.tools
+ZIG_VERSION := 0.17.0
+ZIG := ZIG_GLOBAL_CACHE_DIR=$(TOOLS)/zig-cache ZIG_LOCAL_CACHE_DIR=$(TOOLS)/zig-cache $(TOOLS)/zig/bin/python -m ziglang
+ASC := node $(TOOLS)/assemblyscript/node_modules/assemblyscript/bin/asc.js
+
+WASM_CPU := -mcpu=mvp+bulk_memory+sign_ext+multivalue+nontrapping_fptoint+reference_types+simd128
+C_FLAGS := $(WASM_CPU) -O3 -s -Wall -Wextra -Werror -Isdk/c
+
+.PHONY: guests guests-go guests-quakes
+guests: guests-go $(foreach l,c cpp ts,$(call guests_of,$(l))) ## toolchains into .tools/, every guest's module
+guests-go: $(call guests_of,go)
+guests-quakes: $(filter examples/quakes/%,$(call guests_of,go))
+
+.SECONDEXPANSION:
+
+%.wasm: %/main.go $$(wildcard %/*.go) $(wildcard sdk/go/*.go sdk/go/config/*.go sdk/go/go.mod) go.mod
+	cd $* && GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -ldflags='-s -w' -buildmode=c-shared -o $(CURDIR)/$@ .
+
+%.wasm: %/main.c $$(wildcard %/*.c %/*.h) sdk/c/wasmill.h .tools/zig/installed-$(ZIG_VERSION)
+	$(ZIG) cc -target wasm32-freestanding $(C_FLAGS) -std=c11 -nostdlib -Wl,--no-entry -Wl,-z,stack-size=65536 -o $@ $<
+
+%.wasm: %/main.cpp $$(wildcard %/*.cpp %/*.h) sdk/c/wasmill.h .tools/zig/installed-$(ZIG_VERSION)
+	$(ZIG) c++ -target wasm32-wasi -mexec-model=reactor $(C_FLAGS) -std=c++20 -fno-exceptions -fno-rtti -Wl,-z,stack-size=262144 -o $@ $<
+
+%.wasm: %/main.ts $$(wildcard %/*.ts) $(wildcard sdk/assemblyscript/*.ts) .tools/assemblyscript/installed
+	$(ASC) $< -o $@ -O3 --runtime incremental --exportRuntime=false --use abort= --enable simd,bulk-memory
+
+.tools/zig/installed-$(ZIG_VERSION):
+	python3 -m venv .tools/zig
+	.tools/zig/bin/python -m pip install --quiet --disable-pip-version-check --no-cache-dir ziglang==$(ZIG_VERSION)
+	touch $@
+
+.tools/assemblyscript/installed: sdk/assemblyscript/package.json sdk/assemblyscript/package-lock.json
+	mkdir -p $(@D)
+	cp $^ $(@D)
+	npm ci --prefix $(@D) --cache $(TOOLS)/npm-cache --no-audit --no-fund --silent
+	touch $@
