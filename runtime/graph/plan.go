@@ -16,6 +16,8 @@ type Plan struct {
 	Operators      []Operator    `json:"operators"` // in topological order
 	Edges          []Edge        `json:"edges"`
 	Tasks          []Task        `json:"tasks"`
+	// Warnings are for the author of the job file and stay with who reads it.
+	Warnings Problems `json:"-"`
 }
 
 // Role is what an operator is in the graph.

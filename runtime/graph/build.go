@@ -1,0 +1,186 @@
+package graph
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/wasmill/wasmill/sdk/abi"
+)
+
+// builder checks a job against modules and connectors. It goes on where Parse ended:
+// it reads values with the same parser.
+type builder struct {
+	*parser
+	catalog  Catalog
+	resolver Resolver
+	modules  map[string]resolved
+	byName   map[string]*vertex
+}
+
+type resolved struct {
+	info ModuleInfo
+	err  error
+}
+
+// Build checks a job against what modules describe and connectors take, and lays out
+// its plan. The error is Problems: those of Parse and its own, all at once.
+//
+// It asks the resolver for each module once; with a resolver and a catalog that
+// answer the same, the same file gives the same plan. A job is built once.
+func Build(job *Job, modules Resolver, connectors Catalog) (*Plan, error) {
+	b := &builder{
+		parser: &parser{findings: &job.findings, file: job.File, options: job.options, dir: job.dir, job: job}, catalog: connectors,
+		resolver: modules, modules: map[string]resolved{}, byName: map[string]*vertex{},
+	}
+	for _, o := range job.vertices {
+		b.byName[o.name] = o
+		b.checkParallelism(o)
+		switch o.role {
+		case RoleSource:
+			o.gives, o.own, o.known = []string{"out"}, 1, true
+			b.refuseModuleFields(o)
+			b.readConnector(o)
+		case RoleSink:
+			o.takes, o.known = []string{"in"}, true
+			b.refuseModuleFields(o)
+			b.readConnector(o)
+		case RoleModule:
+			b.readModule(o)
+		}
+		b.rejectOutput(o)
+	}
+	edges := b.connect()
+	order := b.order(edges)
+	if err := b.err(); err != nil {
+		return nil, err
+	}
+	return b.plan(edges, order), nil
+}
+
+// Load is Parse and Build: the plan of a job file, or all that is wrong with it.
+func Load(file string, data []byte, options Options, modules Resolver, connectors Catalog) (*Plan, error) {
+	job, err := Parse(file, data, options)
+	if job == nil {
+		return nil, err
+	}
+	return Build(job, modules, connectors)
+}
+
+func (b *builder) parallelism(o *vertex) int {
+	if o.parallelism > 0 {
+		return o.parallelism
+	}
+	return b.job.Parallelism
+}
+
+func (b *builder) checkParallelism(o *vertex) {
+	if n := b.parallelism(o); n > b.job.MaxParallelism {
+		at := o.at.named()
+		if o.parallelismV != nil {
+			at = o.parallelismV.at()
+		}
+		b.add(at, "raise maxParallelism", "parallelism %d is above maxParallelism %d", n, b.job.MaxParallelism)
+	}
+}
+
+func (b *builder) refuseModuleFields(o *vertex) {
+	b.refuseField(o.at.get("limits"), "remove it", "is for modules")
+	b.refuseField(o.at.get("env"), "remove it", "is for modules")
+}
+
+// readModule asks what the module describes and checks the operator against it.
+func (b *builder) readModule(o *vertex) {
+	b.refuseField(o.with, "write the settings of a module under config", "is for sources and sinks")
+	b.refuseField(o.decode, "remove it", "is for sources")
+	b.refuseField(o.encode, "remove it", "is for sinks")
+	b.refuseField(o.key, "remove it", "is for sources")
+	b.refuseField(o.timestamp, "remove it", "is for sources")
+	r, asked := b.modules[o.what]
+	if !asked {
+		r.info, r.err = b.resolver(o.what)
+		b.modules[o.what] = r
+	}
+	if r.err != nil {
+		b.add(o.whatV.at(), "", "%s", oneLine(r.err))
+		return
+	}
+	d := r.info.Description
+	o.module = &Module{SHA256: r.info.SHA256, Path: o.what, Shape: string(d.Shape), Env: o.env}
+	o.takes, o.gives, o.own, o.known = d.Inputs, slices.Clone(d.Outputs), len(d.Outputs), true
+	if d.Shape == abi.ShapeSource {
+		o.takes = nil
+	}
+	o.module.Config = b.readConfig(o, d.Config)
+}
+
+// rejectOutput adds the output that onReject: {to: name} makes.
+func (b *builder) rejectOutput(o *vertex) {
+	if o.reject != RejectTo || o.rejectTo == "" || !o.known {
+		return
+	}
+	switch {
+	case o.role == RoleSink:
+		b.add(o.rejectV.named(), "write fail or skip", "a sink has no outputs")
+	case slices.Contains(o.gives, o.rejectTo):
+		b.add(o.rejectV.get("to").at(), "choose another name", "the operator has an output %s of its own", quote(o.rejectTo))
+	default:
+		o.gives = append(o.gives, o.rejectTo)
+	}
+}
+
+// plan numbers operators in topological order and writes everything down.
+func (b *builder) plan(edges []Edge, order []int) *Plan {
+	plan := &Plan{
+		Namespace: b.job.Namespace, Job: b.job.Name, MaxParallelism: b.job.MaxParallelism, BufferTimeout: b.job.BufferTimeout,
+		Warnings: sorted(b.warnings),
+	}
+	index := make([]int, len(order)) // of a vertex in the plan
+	for i, v := range order {
+		index[v] = i
+		plan.Operators = append(plan.Operators, b.operator(b.job.vertices[v]))
+	}
+	for _, e := range edges {
+		e.From, e.To = index[e.From], index[e.To]
+		plan.Edges = append(plan.Edges, e)
+	}
+	slices.SortStableFunc(plan.Edges, func(x, y Edge) int { return x.To - y.To })
+	for i := range plan.Edges {
+		plan.Edges[i].ID = i
+	}
+	plan.chain()
+	return plan
+}
+
+func (b *builder) operator(o *vertex) Operator {
+	op := Operator{
+		Name: o.name, Role: o.role, Parallelism: b.parallelism(o), With: o.settings, Format: o.format, Module: o.module,
+		Limits: o.limits, OnReject: OnReject{Policy: o.reject}, Inputs: o.takes, Outputs: o.gives,
+	}
+	if o.role != RoleModule {
+		op.Connector = o.what
+	}
+	if o.reject == RejectTo {
+		op.OnReject.Output = len(o.gives) - 1
+	}
+	return op
+}
+
+// relative shortens an absolute path for messages.
+func (b *builder) relative(path string) string {
+	if short, err := filepath.Rel(b.dir, path); err == nil && !strings.HasPrefix(short, "..") {
+		return short
+	}
+	return path
+}
+
+// oneLine is the text of an error of somebody else's, fit for a line of ours.
+func oneLine(err error) string {
+	const most = 400
+	text := strings.Join(strings.Fields(strings.ToValidUTF8(err.Error(), "?")), " ")
+	if len(text) > most {
+		text = fmt.Sprintf("%s…", strings.ToValidUTF8(text[:most], ""))
+	}
+	return text
+}
