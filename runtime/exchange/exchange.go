@@ -74,14 +74,20 @@ type Channel struct {
 	To   int // receiving subtask
 }
 
-func (c Channel) String() string { return fmt.Sprintf("edge %d, subtask %d to %d", c.Edge, c.From, c.To) }
+func (c Channel) String() string {
+	return fmt.Sprintf("edge %d, subtask %d to %d", c.Edge, c.From, c.To)
+}
 
 // Sizes, in bytes.
 const (
-	DefaultCredit    = 512 << 10
+	DefaultCredit    = 2 << 20
 	DefaultFrameSize = 32 << 10
 	MinFrameSize     = 16 << 10
 	MaxFrameSize     = 48 << 10
+
+	// localCredit is all a local channel needs, for nothing has to travel; more only
+	// cools the caches.
+	localCredit = 256 << 10
 )
 
 // Config is what a Hub needs to know. The zero values of Credit and FrameSize mean
@@ -93,8 +99,8 @@ type Config struct {
 	Subject string
 	// Conn leads to the other workers; nil when all channels are local.
 	Conn *Conn
-	// Credit is how many bytes may be under way on a channel. Channels over NATS get
-	// less when the connection's share is used up.
+	// Credit is how many bytes may be under way on a channel over NATS; it gets less
+	// when many share the connection. A local channel takes at most localCredit of it.
 	Credit int
 	// FrameSize is the payload of a full frame, MinFrameSize to MaxFrameSize.
 	FrameSize int

@@ -53,7 +53,9 @@ func NewHub(c Config) *Hub {
 }
 
 // dataSubject is the one of a receiving subtask of an edge.
-func (h *Hub) dataSubject(edge, to int) string { return fmt.Sprintf("%sdata.%d.%d", h.prefix, edge, to) }
+func (h *Hub) dataSubject(edge, to int) string {
+	return fmt.Sprintf("%sdata.%d.%d", h.prefix, edge, to)
+}
 
 // creditSubject is the one of a sending subtask of an edge.
 func (h *Hub) creditSubject(edge, from int) string {
@@ -86,7 +88,8 @@ func (h *Hub) Inbox(task string, subtask int, channels []Channel, remote func(Ch
 			p.receiver = receiver{window: uint64(window), limit: maxCost}
 			p.subject = h.creditSubject(c.Edge, c.From)
 		} else {
-			p.receiver = receiver{window: uint64(h.config.Credit), limit: uint64(h.config.Credit)}
+			near := uint64(min(h.config.Credit, localCredit))
+			p.receiver = receiver{window: near, limit: near}
 		}
 		in.ports = append(in.ports, p)
 		in.channels[c] = p

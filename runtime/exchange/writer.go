@@ -221,9 +221,18 @@ func (o *outlet) append(batch []byte) {
 		o.batch = append(o.batch, batch...)
 		return
 	}
-	for c := record.NewCursor(batch); c.Next(); {
-		o.appendRecord(c.Bytes())
+	start := 0 // of what is not copied yet
+	c := record.NewCursor(batch)
+	for c.Next() {
+		if c.Offset()-start <= cap(o.batch)-len(o.batch) {
+			continue
+		}
+		last := c.Bytes()
+		o.batch = append(o.batch, batch[start:c.Offset()-len(last)]...)
+		o.appendRecord(last)
+		start = c.Offset()
 	}
+	o.batch = append(o.batch, batch[start:c.Offset()]...)
 }
 
 func (o *outlet) appendRecord(encoded []byte) {
