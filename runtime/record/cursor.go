@@ -21,8 +21,9 @@ type Cursor struct {
 	next   int    // offset of the record after it
 }
 
-// NewCursor is a cursor before the first record.
-func NewCursor(batch []byte) Cursor { return Cursor{batch: batch} }
+// NewCursor is a cursor before the first record. It is a pointer because a loop variable
+// whose address is taken is copied at every turn; inlined, it stays on the stack.
+func NewCursor(batch []byte) *Cursor { return &Cursor{batch: batch} }
 
 // Next moves to the next record. False at the end, and at malformed bytes (see Err).
 func (c *Cursor) Next() bool {
@@ -158,4 +159,13 @@ func Validate(batch []byte) (records int, err error) {
 		records++
 	}
 	return records, nil
+}
+
+// Count is the number of records in a valid batch.
+func Count(batch []byte) int {
+	n := 0
+	for c := NewCursor(batch); c.Next(); {
+		n++
+	}
+	return n
 }
