@@ -103,8 +103,8 @@ func (p *parser) flagValue(text string, v *value) *value {
 	}
 	v.flag = p.flag
 	var document yaml.Node
-	if len(text) > maxFileSize {
-		p.refuse(v, "", "has %d bytes, at most %d are allowed", len(text), maxFileSize)
+	if len(text) > MaxFileSize {
+		p.refuse(v, "", "has %d bytes, at most %d are allowed", len(text), MaxFileSize)
 	} else if err := yaml.Unmarshal([]byte(text), &document); err != nil || len(document.Content) != 1 {
 		p.refuse(v, `put a text that starts with a bracket in quotes: '"[a]*.csv"'`, "is not YAML: %s", clip(text))
 	} else {

@@ -31,8 +31,8 @@ func (p *parser) substitute(v *value) {
 			return
 		}
 		text := variable.ReplaceAllStringFunc(v.text, func(s string) string { return p.expand(v, s) })
-		if p.substituted += len(text); p.substituted > maxFileSize {
-			p.refuse(v, "", "is too large with its variables replaced: all values together have at most %d bytes", maxFileSize)
+		if p.substituted += len(text); p.substituted > MaxFileSize {
+			p.refuse(v, "", "is too large with its variables replaced: all values together have at most %d bytes", MaxFileSize)
 			return
 		}
 		v.text = text

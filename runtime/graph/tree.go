@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	maxFileSize = 512 << 10 // a plan has to fit a control message
+	// MaxFileSize is the largest job file, in bytes: a plan has to fit a control message.
+	MaxFileSize = 512 << 10
 	maxDepth    = 64
 )
 
@@ -129,8 +130,8 @@ var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 // readTree parses YAML into values. Nil means that it could not.
 func (p *parser) readTree(data []byte) *value {
 	top := place{file: p.file, line: 1, column: 1}
-	if len(data) > maxFileSize {
-		p.add(place{file: p.file}, "", "file has %d bytes, a job file has at most %d", len(data), maxFileSize)
+	if len(data) > MaxFileSize {
+		p.add(place{file: p.file}, "", "file has %d bytes, a job file has at most %d", len(data), MaxFileSize)
 		return nil
 	}
 	decoder := yaml.NewDecoder(strings.NewReader(string(data)))
