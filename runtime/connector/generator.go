@@ -22,9 +22,9 @@ const maxRatePerMs = 1000
 
 const maxGeneratedValue = 64 << 20
 
-// ScheduledGenerator reports whether an operator is a generator with a rate: whether
+// Scheduled reports whether an operator is a generator with a rate: whether
 // the timestamps of its records are a schedule.
-func ScheduledGenerator(op *graph.Operator) bool {
+func Scheduled(op *graph.Operator) bool {
 	with := generatorSettings{}
 	return op.Role == graph.RoleSource && op.Connector == "generator" && settings(op, &with) == nil && with.Rate > 0
 }
