@@ -54,9 +54,11 @@ type (
 		AttemptRef
 		Cause Cause `json:"cause"`
 	}
-	// Committed says that all the transactions of a Commit are visible.
+	// Committed says that all the transactions of a Commit are visible, and how many
+	// they were.
 	Committed struct {
 		AttemptRef
+		Transactions int `json:"transactions"`
 	}
 	// Stopped says that nothing of the attempt runs on the worker any more.
 	Stopped struct {
@@ -177,6 +179,17 @@ type Stats struct {
 	BackPressuredNanos uint64 `json:"backPressuredNanos"`
 	GuestNanos         uint64 `json:"guestNanos"`
 	Latency            []byte `json:"latency,omitempty"` // HdrHistogram of µs, V2 compressed; at sinks, once ended
+
+	Metrics []GuestMetric `json:"metrics,omitempty"`
+}
+
+// GuestMetric is one of a guest's own metrics, over the life of the subtask.
+type GuestMetric struct {
+	Name  string  `json:"name"`
+	Kind  string  `json:"kind"` // counter, gauge, histogram: as first used
+	Count uint64  `json:"count"`
+	Sum   float64 `json:"sum"`
+	Last  float64 `json:"last"`
 }
 
 // Envelope is a message with who sent it and under which term (C1).

@@ -127,8 +127,8 @@ func (j *Job) Step(e Event) []Action {
 	case WorkerLost:
 		return j.workerLost(e)
 	case CancelRequested:
-		if j.ending() {
-			return nil
+		if j.ending() || j.committing {
+			return nil // what is being committed becomes visible whole
 		}
 		return j.end(Canceling, Canceled, nil)
 	case PatienceOver:
@@ -171,7 +171,9 @@ func (j *Job) fromWorker(worker string, m cluster.Message) []Action {
 			return j.taskFinished(worker, m)
 		}
 	case cluster.Committed:
-		if j.committing && m.AttemptRef == j.ref && j.answered(worker) {
+		// An heir answers twice; what counts is the answer to all it was given.
+		complete := m.Transactions == len(j.transactions[worker])
+		if j.committing && m.AttemptRef == j.ref && complete && j.answered(worker) {
 			j.committing = false
 			return j.release()
 		}
@@ -220,6 +222,9 @@ func (j *Job) workerLost(e WorkerLost) []Action {
 		return nil
 	}
 	j.workers = slices.DeleteFunc(slices.Clone(j.workers), func(w string) bool { return w == e.Worker })
+	if j.committing && len(j.workers) > 0 {
+		return j.takeOver(e.Worker)
+	}
 	if !j.ending() {
 		cause := cluster.Cause{Class: "transient", Text: fmt.Sprintf("worker %s is lost: %s", e.Worker, e.Reason)}
 		return j.end(Stopping, Failed, &cause)
@@ -228,6 +233,21 @@ func (j *Job) workerLost(e WorkerLost) []Action {
 		return j.become(j.outcome)
 	}
 	return nil
+}
+
+// takeOver has another worker commit what a lost one prepared: it lies at the
+// destination, and a second commit of the same has no effect (D5).
+func (j *Job) takeOver(lost string) []Action {
+	orphans := j.transactions[lost]
+	delete(j.transactions, lost)
+	if !j.waiting[lost] {
+		return nil
+	}
+	delete(j.waiting, lost)
+	heir := j.workers[0]
+	j.transactions[heir] = append(j.transactions[heir], orphans...)
+	j.waiting[heir] = true
+	return []Action{Send{To: heir, Message: cluster.Commit{AttemptRef: j.ref, Transactions: j.transactions[heir]}}}
 }
 
 // end takes the attempt down, whatever it was doing.

@@ -1,0 +1,110 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/wasmill/wasmill/host"
+	"github.com/wasmill/wasmill/runtime/connector"
+	"github.com/wasmill/wasmill/runtime/graph"
+	"github.com/wasmill/wasmill/runtime/id"
+	"github.com/wasmill/wasmill/runtime/operator"
+)
+
+// opener makes what tasks run: guests with host, the rest with connector.
+type opener struct {
+	attempt *attempt
+	modules map[string]*host.Module // by hash; complete after load
+}
+
+// load fetches and compiles every module of the plan that runs here.
+func (o *opener) load(ctx context.Context) error {
+	o.modules = map[string]*host.Module{}
+	hashes := map[string]string{}
+	for i := range o.attempt.plan.Operators {
+		op := &o.attempt.plan.Operators[i]
+		if op.Module != nil && o.attempt.me < op.Parallelism {
+			hashes[op.Module.SHA256] = op.Name
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(1) // compiling takes all cores; chunks are fetched for one at a time
+	for hash, name := range hashes {
+		group.Go(func() error {
+			m, err := o.attempt.worker.config.Modules.get(ctx, hash, o.attempt.worker.fetch)
+			if err != nil {
+				return fmt.Errorf("load module of %s: %w", name, err)
+			}
+			o.modules[hash] = m
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+func (o *opener) instance(op *graph.Operator, subtask int, c operator.Collector) (*host.Instance, error) {
+	w := o.attempt.worker
+	job := o.attempt.ref.Job
+	log := w.config.Logger.With("namespace", job.Namespace, "job", job.Name, "operator", op.Name, "subtask", subtask)
+	return o.modules[op.Module.SHA256].Instantiate(o.attempt.ctx, host.InstanceConfig{
+		Subtask:     id.Subtask{Operator: op.Name, Index: subtask},
+		Parallelism: op.Parallelism, MaxParallelism: o.attempt.plan.MaxParallelism,
+		Config: op.Module.Config, Env: op.Module.Env, Limits: op.Limits, Collector: c, Logger: log,
+		Metric: o.attempt.metricsOf(op.Name, subtask).record,
+		Seed:   uint64(subtask),
+	})
+}
+
+// Function implements task.Opener.
+func (o *opener) Function(op *graph.Operator, subtask int, c operator.Collector) (operator.Function, error) {
+	i, err := o.instance(op, subtask, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := i.Open(false); err != nil {
+		i.Close()
+		return nil, err
+	}
+	return i, nil
+}
+
+// Source implements task.Opener.
+func (o *opener) Source(op *graph.Operator, subtask int, c operator.Collector, started time.Time) (operator.Source, error) {
+	if op.Module != nil {
+		i, err := o.instance(op, subtask, c)
+		if err != nil {
+			return nil, err
+		}
+		if err := i.Open(false); err != nil {
+			i.Close()
+			return nil, err
+		}
+		return guestSource{i}, nil
+	}
+	cc := o.context(op, subtask)
+	cc.Collector, cc.Started = c, started
+	return connector.OpenSource(o.attempt.ctx, op, cc)
+}
+
+// Sink implements task.Opener.
+func (o *opener) Sink(op *graph.Operator, subtask int) (operator.Sink, error) {
+	return connector.OpenSink(o.attempt.ctx, op, o.context(op, subtask))
+}
+
+func (o *opener) context(op *graph.Operator, subtask int) connector.Context {
+	w := o.attempt.worker
+	return connector.Context{
+		Job: o.attempt.ref.Job, Subtask: id.Subtask{Operator: op.Name, Index: subtask}, Parallelism: op.Parallelism,
+		Logger: w.config.Logger, Stdin: w.config.Stdin, Stdout: w.config.Stdout,
+	}
+}
+
+// guestSource is a module of shape source. It can only be asked, and keeps its
+// position to itself.
+type guestSource struct{ *host.Instance }
+
+func (guestSource) Ready() <-chan struct{}     { return nil }
+func (guestSource) Position() []operator.Split { return nil }

@@ -1,0 +1,226 @@
+// Package worker runs the tasks that a coordinator gives it: it builds its share of an
+// attempt from the plan, with guests from host, connectors and the exchange, and tells
+// how it goes. It decides nothing.
+//
+// Start with Worker.Run, whose select shows all that can happen to a worker; attempt.go
+// is what it builds. The process around it and its supervisor are in supervisor.go.
+package worker
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/wasmill/wasmill/cluster"
+	"github.com/wasmill/wasmill/runtime/exchange"
+	"github.com/wasmill/wasmill/runtime/fault"
+)
+
+// Intervals of a worker's messages.
+const (
+	heartbeatEvery = 500 * time.Millisecond
+	registerEvery  = 500 * time.Millisecond
+)
+
+// Config is what a worker needs. Name, Transport and Modules are required.
+type Config struct {
+	Name      string
+	Transport cluster.Transport
+	Modules   *Modules
+	// Data is the connection for records. Nil when one worker runs everything.
+	Data    *exchange.Conn
+	Cluster string // first part of the data subjects
+	Stdin   io.Reader
+	Stdout  io.Writer
+	Logger  *slog.Logger
+	// Beat is called with every heartbeat, with what keeps a task from going on, nil if
+	// nothing does. A supervisor listens.
+	Beat func(stuck error)
+}
+
+// Worker is one worker. Run is called once.
+type Worker struct {
+	config  Config
+	attempt *attempt // the one that runs, if any
+	events  chan cluster.Message
+	chunks  chan cluster.ModuleChunk
+}
+
+// New makes a worker; it starts nothing.
+func New(c Config) *Worker {
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return &Worker{
+		config: c, events: make(chan cluster.Message, 16), chunks: make(chan cluster.ModuleChunk, 1),
+	}
+}
+
+// Run serves the coordinator until it says Shutdown, ctx ends or the transport is
+// lost. Nothing of an attempt is left when it returns.
+func (w *Worker) Run(ctx context.Context) error {
+	inbox, err := w.config.Transport.Listen(w.config.Name)
+	if err != nil {
+		return err
+	}
+	defer w.drop()
+	registered := false
+	if err := w.register(); err != nil {
+		return err
+	}
+	again := time.NewTicker(registerEvery)
+	defer again.Stop()
+	heartbeat := time.NewTicker(heartbeatEvery)
+	defer heartbeat.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-w.config.Transport.Lost():
+			return w.config.Transport.Err()
+		case e := <-inbox:
+			switch m := e.Message.(type) {
+			case cluster.Registered:
+				registered = true
+			case cluster.Shutdown:
+				return nil
+			default:
+				w.receive(ctx, m)
+			}
+		case m := <-w.events:
+			w.send(m)
+		case <-again.C:
+			if !registered {
+				if err := w.register(); err != nil {
+					return err
+				}
+			}
+		case <-heartbeat.C:
+			w.beat()
+		}
+	}
+}
+
+func (w *Worker) register() error {
+	return w.config.Transport.Send(cluster.CoordinatorAddress, w.envelope(cluster.Register{PID: os.Getpid(), Slots: 1}))
+}
+
+func (w *Worker) envelope(m cluster.Message) cluster.Envelope {
+	return cluster.Envelope{From: w.config.Name, Message: m}
+}
+
+// send tells the coordinator. If it can't be told it will notice: heartbeats go the
+// same way.
+func (w *Worker) send(m cluster.Message) {
+	if err := w.config.Transport.Send(cluster.CoordinatorAddress, w.envelope(m)); err != nil {
+		w.config.Logger.Warn("message not sent", "worker", w.config.Name, "err", err)
+	}
+}
+
+func (w *Worker) receive(ctx context.Context, m cluster.Message) {
+	switch m := m.(type) {
+	case cluster.Prepare:
+		w.prepare(ctx, m)
+	case cluster.Start:
+		if w.runs(m.AttemptRef) {
+			w.attempt.start(m.Started)
+		}
+	case cluster.Commit:
+		if w.runs(m.AttemptRef) {
+			w.attempt.commit(ctx, m.Transactions)
+		}
+	case cluster.Cancel:
+		if w.runs(m.AttemptRef) {
+			w.attempt.cancel(errCanceled)
+			stats := w.attempt.wait()
+			w.attempt = nil
+			w.send(cluster.Stopped{AttemptRef: m.AttemptRef, Stats: stats})
+		} else {
+			w.send(cluster.Stopped{AttemptRef: m.AttemptRef})
+		}
+	case cluster.ModuleChunk:
+		select {
+		case w.chunks <- m:
+		default: // an answer to a question asked twice
+		}
+	}
+}
+
+var errCanceled = fmt.Errorf("canceled by the coordinator: %w", context.Canceled)
+
+func (w *Worker) runs(ref cluster.AttemptRef) bool { return w.attempt != nil && w.attempt.ref == ref }
+
+func (w *Worker) prepare(ctx context.Context, p cluster.Prepare) {
+	if w.attempt != nil {
+		if !w.attempt.ref.Attempt.Before(p.Attempt) {
+			return // a repeated or an older one (C2)
+		}
+		w.drop()
+	}
+	w.attempt = newAttempt(ctx, w, p)
+	go w.attempt.prepare()
+}
+
+// drop ends what runs without telling anybody.
+func (w *Worker) drop() {
+	if w.attempt != nil {
+		w.attempt.cancel(errCanceled)
+		w.attempt.wait()
+		w.attempt = nil
+	}
+}
+
+func (w *Worker) beat() {
+	beat := cluster.Heartbeat{}
+	if w.attempt != nil {
+		beat.Attempt = &w.attempt.ref
+		beat.Stats = w.attempt.stats(false)
+	}
+	w.send(beat)
+	if w.config.Beat != nil {
+		var stuck error
+		if w.attempt != nil {
+			stuck = w.attempt.stuck(time.Now())
+		}
+		w.config.Beat(stuck)
+	}
+}
+
+// fetch asks the coordinator for a module, part by part.
+func (w *Worker) fetch(ctx context.Context, sha256 string) ([]byte, error) {
+	var wasm []byte
+	for {
+		w.tell(ctx, cluster.ModuleRequest{SHA256: sha256, Offset: len(wasm)})
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(fetchPatience):
+			continue
+		case c := <-w.chunks:
+			switch {
+			case c.SHA256 != sha256 || c.Offset != len(wasm):
+				continue
+			case c.Error != "":
+				return nil, fault.Transientf("fetch module %s: %s", sha256, c.Error)
+			}
+			wasm = append(wasm, c.Data...)
+			if len(wasm) >= c.Total {
+				return wasm, nil
+			}
+		}
+	}
+}
+
+// fetchPatience is how long an answer may take before the question is repeated.
+const fetchPatience = 5 * time.Second
+
+// tell hands a message to Run, which sends it.
+func (w *Worker) tell(ctx context.Context, m cluster.Message) {
+	select {
+	case w.events <- m:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,247 @@
+package task
+
+import (
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/wasmill/wasmill/runtime/exchange"
+	"github.com/wasmill/wasmill/runtime/graph"
+	"github.com/wasmill/wasmill/runtime/operator"
+	"github.com/wasmill/wasmill/runtime/record"
+)
+
+// keepPending is the largest buffer a node keeps between batches.
+const keepPending = 1 << 20
+
+// node is one operator of a chain. It is the Collector of what it runs.
+type node struct {
+	task     *Task
+	op       *graph.Operator
+	function operator.Function // of these three, one is set
+	source   operator.Source
+	sink     operator.Sink
+	direct   bool // native: receivers run while it emits, without a copy
+
+	outputs [][]target // by output
+	chained []*node    // distinct receivers within the chain
+	input   int        // of this node that its chain feeds
+
+	pending []byte // emitted to this node, not processed yet
+	current []byte // the batch being processed
+	latency *hdrhistogram.Histogram
+	stats   counters
+}
+
+// target is where an output leads: to a node of the chain or out of it.
+type target struct {
+	node   *node
+	writer *exchange.Writer
+}
+
+func (n *node) isSource() bool {
+	return n.op.Role == graph.RoleSource || n.op.Role == graph.RoleModule && n.op.Module.Shape == "source"
+}
+
+// Emit implements operator.Collector.
+func (n *node) Emit(output int, batch []byte) error {
+	n.stats.out(batch)
+	n.task.dirty = true
+	for _, to := range n.outputs[output] {
+		switch {
+		case to.writer != nil:
+			to.writer.Write(batch)
+		case n.direct:
+			if err := to.node.process(to.node.input, batch); err != nil {
+				return err
+			}
+		default:
+			to.node.pending = append(to.node.pending, batch...)
+		}
+	}
+	return nil
+}
+
+// EmitTo implements operator.Collector. Within a chain there is one receiver.
+func (n *node) EmitTo(output, partition int, batch []byte) error {
+	n.stats.out(batch)
+	n.task.dirty = true
+	for _, to := range n.outputs[output] {
+		if to.writer == nil {
+			to.node.pending = append(to.node.pending, batch...)
+			continue
+		}
+		if err := to.writer.WriteTo(partition, batch); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// process gives a batch to the node, then what it emitted to the nodes behind it.
+func (n *node) process(input int, batch []byte) error {
+	n.stats.in(batch)
+	n.task.dirty = true // whatever it does not emit now it may hold back
+	n.current = batch
+	call := n.enter()
+	var err error
+	if n.function != nil {
+		err = n.function.Process(input, batch)
+	} else {
+		err = n.sink.Write(batch)
+	}
+	n.leave(call)
+	n.current = nil
+	if err != nil {
+		return n.place(err)
+	}
+	if n.latency != nil {
+		n.recordLatency(batch)
+	}
+	return n.deliver()
+}
+
+// deliver processes what is pending at the receivers in the chain.
+func (n *node) deliver() error {
+	for _, to := range n.chained {
+		if len(to.pending) == 0 {
+			continue
+		}
+		batch := to.pending
+		err := to.process(to.input, batch)
+		if to.pending = batch[:0]; cap(batch) > keepPending {
+			to.pending = nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *node) poll() (operator.Status, error) {
+	call := n.enter()
+	status, err := n.source.Poll(pollMax)
+	n.leave(call)
+	if err != nil {
+		return status, n.place(err)
+	}
+	return status, n.deliver()
+}
+
+// flusher is a source that may hold records back: a guest.
+type flusher interface{ Flush() error }
+
+func (n *node) flush() error {
+	call := n.enter()
+	var err error
+	switch {
+	case n.function != nil:
+		err = n.function.Flush()
+	case n.sink != nil:
+		err = n.sink.Flush()
+	default:
+		if f, ok := n.source.(flusher); ok {
+			err = f.Flush()
+		}
+	}
+	n.leave(call)
+	if err != nil {
+		return n.place(err)
+	}
+	return n.deliver()
+}
+
+// end gives out the node's last output. For a two-phase sink it returns what is to be
+// committed.
+func (n *node) end() (operator.Transaction, error) {
+	if err := n.flush(); err != nil {
+		return nil, err
+	}
+	call := n.enter()
+	var err error
+	var prepared operator.Transaction
+	if n.function != nil {
+		err = n.function.End()
+	} else if s, ok := n.sink.(operator.TwoPhaseSink); ok {
+		prepared, err = s.Prepare(finalCheckpoint)
+	}
+	n.leave(call)
+	if err != nil {
+		return nil, n.place(err)
+	}
+	return prepared, n.deliver()
+}
+
+// finalCheckpoint is the number under which a bounded job's output is committed: the
+// first one, as long as no others are taken.
+const finalCheckpoint = 1
+
+func (n *node) close() error {
+	var err error
+	if n.function != nil {
+		err = n.function.Close()
+		n.function = nil
+	}
+	if n.source != nil {
+		err = n.source.Close()
+		n.source = nil
+	}
+	if n.sink != nil {
+		err = n.sink.Close()
+		n.sink = nil
+	}
+	return err
+}
+
+type call struct {
+	started time.Time
+	outer   time.Duration
+}
+
+// enter and leave bracket a call of the operator, so that each node is charged for its
+// own time and not for the nodes that ran inside its call.
+func (n *node) enter() call {
+	c := call{started: time.Now(), outer: n.task.nested}
+	n.task.nested = 0
+	n.task.callStarted.Store(c.started.UnixNano())
+	return c
+}
+
+func (n *node) leave(c call) {
+	took := time.Since(c.started)
+	n.stats.busy.Add(int64(took - n.task.nested))
+	n.task.nested = c.outer + took
+	n.task.callStarted.Store(0)
+}
+
+func (n *node) measureLatency() {
+	if n.op.Role == graph.RoleSink {
+		// 1 µs to 1 h with 3 digits, as HdrHistogram counts them.
+		n.latency = hdrhistogram.New(1, time.Hour.Microseconds(), 3)
+	}
+}
+
+// recordLatency notes how long after their scheduled time the records came here.
+// Neighbours mostly share a millisecond, so they are counted by runs.
+func (n *node) recordLatency(batch []byte) {
+	now := time.Now().UnixNano() - n.task.originNano
+	var run, at int64
+	for c := record.NewCursor(batch); c.Next(); run++ {
+		if c.Timestamp != at {
+			n.recordRun(now, at, run)
+			run, at = 0, c.Timestamp
+		}
+	}
+	n.recordRun(now, at, run)
+}
+
+func (n *node) recordRun(now, timestamp, count int64) {
+	if count == 0 || timestamp == record.NoTimestamp {
+		return
+	}
+	late := max(0, now-timestamp*int64(time.Millisecond)) / int64(time.Microsecond)
+	if n.latency.RecordValues(late, count) != nil {
+		n.latency.RecordValues(n.latency.HighestTrackableValue(), count)
+	}
+}

@@ -1,0 +1,63 @@
+package task
+
+import (
+	"sync/atomic"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/wasmill/wasmill/runtime/record"
+)
+
+// counters are written by the task, batch by batch, and read by anybody.
+type counters struct {
+	recordsIn, recordsOut, bytesIn, bytesOut, rejected, busy atomic.Int64
+}
+
+func (c *counters) in(batch []byte) {
+	c.recordsIn.Add(int64(record.Count(batch)))
+	c.bytesIn.Add(int64(len(batch)))
+}
+
+func (c *counters) out(batch []byte) {
+	c.recordsOut.Add(int64(record.Count(batch)))
+	c.bytesOut.Add(int64(len(batch)))
+}
+
+// Stats is what one operator of the task did so far.
+type Stats struct {
+	Operator                                           string
+	Subtask                                            int
+	RecordsIn, RecordsOut, BytesIn, BytesOut, Rejected uint64
+	BusyNanos, BackPressuredNanos, GuestNanos          uint64
+}
+
+// Stats reads the counters. Back pressure is felt by the task; it is said of each of
+// its operators.
+func (t *Task) Stats() []Stats {
+	all := make([]Stats, 0, len(t.nodes))
+	for _, n := range t.nodes {
+		s := Stats{
+			Operator: n.op.Name, Subtask: t.config.Subtask,
+			RecordsIn: uint64(n.stats.recordsIn.Load()), RecordsOut: uint64(n.stats.recordsOut.Load()),
+			BytesIn: uint64(n.stats.bytesIn.Load()), BytesOut: uint64(n.stats.bytesOut.Load()),
+			Rejected: uint64(n.stats.rejected.Load()), BusyNanos: uint64(n.stats.busy.Load()),
+			BackPressuredNanos: uint64(t.backPressured.Load()),
+		}
+		if n.op.Module != nil {
+			s.GuestNanos = s.BusyNanos
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// Latency is the histogram of a sink in µs, nil if none was measured. It is complete,
+// and safe to read, once Run has returned.
+func (t *Task) Latency(operator string) *hdrhistogram.Histogram {
+	for _, n := range t.nodes {
+		if n.op.Name == operator {
+			return n.latency
+		}
+	}
+	return nil
+}

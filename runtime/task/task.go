@@ -1,0 +1,341 @@
+// Package task runs a chain of operators on one goroutine: it takes batches from a
+// source or from the exchange, gives them to the first operator, what that emits to
+// the next, and what leaves the chain to the exchange.
+//
+// It does not know what its operators are: whoever builds a task brings an Opener.
+// Start with Task.loop, then node.process.
+package task
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/wasmill/wasmill/runtime/exchange"
+	"github.com/wasmill/wasmill/runtime/fault"
+	"github.com/wasmill/wasmill/runtime/graph"
+	"github.com/wasmill/wasmill/runtime/id"
+	"github.com/wasmill/wasmill/runtime/operator"
+)
+
+// pollMax is how many records a source is asked for at a time. Connectors stop
+// earlier, at about 64 KiB.
+const pollMax = 1024
+
+// pollAgain is how soon a source is asked again that is idle and can't signal.
+const pollAgain = time.Millisecond
+
+// Opener makes what a task's operators run. It is called on the task's goroutine.
+type Opener interface {
+	Function(op *graph.Operator, subtask int, c operator.Collector) (operator.Function, error)
+	Source(op *graph.Operator, subtask int, c operator.Collector, started time.Time) (operator.Source, error)
+	Sink(op *graph.Operator, subtask int) (operator.Sink, error)
+}
+
+// Config is what a task is made of. All but Latency is required, except that the task
+// of a source has no Inbox and one without receivers no Outputs.
+type Config struct {
+	Plan    *graph.Plan
+	Task    graph.Task
+	Subtask int
+	Inbox   *exchange.Inbox
+	Inputs  []Input                  // of the head operator, by index of the inbox's channel
+	Outputs map[int]*exchange.Writer // by ID of the edge that leaves the chain
+	Failed  <-chan struct{}          // closed when the exchange has failed
+	Cause   func() error             // why it has
+	Opener  Opener
+	// Latency, if set, is when a record with this event time (ms) was due; sinks
+	// measure from then.
+	Latency func(started time.Time) (originNanos int64)
+}
+
+// Input says which input of the head operator a channel feeds.
+type Input struct{ Input, Edge, From int }
+
+// Prepared is what a two-phase sink of the chain made ready to commit.
+type Prepared struct {
+	Operator    string
+	Transaction operator.Transaction
+}
+
+// Task is one subtask of a chain. Open, Run and Close are called in that order by one
+// goroutine; Stats and InCall by any.
+type Task struct {
+	config  Config
+	nodes   []*node // the head first
+	head    *node
+	writers []*exchange.Writer
+	merge   merge
+
+	dirty      bool // something may be held back since lastFlush
+	lastFlush  time.Time
+	nested     time.Duration // time spent in operators called by the current one
+	originNano int64
+
+	backPressured atomic.Int64 // ns
+	callStarted   atomic.Int64 // unix ns, 0 outside of an operator
+}
+
+// New builds a task from a plan; it opens nothing.
+func New(c Config) *Task {
+	t := &Task{config: c, merge: newMerge(c.Inputs)}
+	byOperator := map[int]*node{}
+	for _, o := range c.Task.Operators {
+		n := &node{task: t, op: &c.Plan.Operators[o], outputs: make([][]target, len(c.Plan.Operators[o].Outputs))}
+		byOperator[o] = n
+		t.nodes = append(t.nodes, n)
+	}
+	t.head = t.nodes[0]
+	for _, e := range c.Plan.Edges {
+		from, inside := byOperator[e.From]
+		if !inside {
+			continue
+		}
+		if e.Chained {
+			to := byOperator[e.To]
+			to.input = e.Input
+			from.chained = append(from.chained, to)
+			from.outputs[e.Output] = append(from.outputs[e.Output], target{node: to})
+			continue
+		}
+		w := c.Outputs[e.ID]
+		t.writers = append(t.writers, w)
+		from.outputs[e.Output] = append(from.outputs[e.Output], target{writer: w})
+	}
+	return t
+}
+
+// Open makes functions and sinks. Sources are made by Run, when records may flow.
+func (t *Task) Open() error {
+	for _, n := range t.nodes {
+		var err error
+		switch {
+		case n.isSource():
+		case n.op.Role == graph.RoleModule:
+			n.function, err = t.config.Opener.Function(n.op, t.config.Subtask, n)
+		default:
+			n.sink, err = t.config.Opener.Sink(n.op, t.config.Subtask)
+		}
+		if err != nil {
+			return n.locate(fmt.Errorf("open operator: %w", err))
+		}
+	}
+	return nil
+}
+
+// Run carries records until the input has ended or ctx is canceled, and returns what
+// two-phase sinks prepared.
+func (t *Task) Run(ctx context.Context, started time.Time) ([]Prepared, error) {
+	if t.config.Latency != nil {
+		t.originNano = t.config.Latency(started)
+		for _, n := range t.nodes {
+			n.measureLatency()
+		}
+	}
+	if t.head.isSource() {
+		s, err := t.config.Opener.Source(t.head.op, t.config.Subtask, t.head, started)
+		if err != nil {
+			return nil, t.head.locate(fmt.Errorf("open source: %w", err))
+		}
+		t.head.source = s
+		// A guest is not entered again from its own emit: what it gives out waits.
+		t.head.direct = t.head.op.Role == graph.RoleSource
+	}
+	t.lastFlush = time.Now()
+	if err := t.loop(ctx); err != nil {
+		return nil, err
+	}
+	return t.finish(ctx)
+}
+
+// loop runs until the input has ended. Before each turn all outputs have room.
+func (t *Task) loop(ctx context.Context) error {
+	for {
+		if err := t.makeRoom(ctx); err != nil {
+			return err
+		}
+		progress, err := t.turn()
+		switch {
+		case err != nil:
+			return err
+		case progress == ended:
+			return nil
+		case t.dirty && time.Since(t.lastFlush) >= t.config.Plan.BufferTimeout:
+			if err := t.flush(); err != nil {
+				return err
+			}
+		case progress == nothing:
+			if err := t.wait(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+type progress int
+
+const (
+	some progress = iota
+	nothing
+	ended
+)
+
+// turn takes one batch or control through the chain.
+func (t *Task) turn() (progress, error) {
+	if t.head.source != nil {
+		status, err := t.head.poll()
+		switch {
+		case err != nil:
+			return some, err
+		case status == operator.End:
+			return ended, nil
+		case status == operator.Idle:
+			return nothing, nil
+		}
+		return some, nil
+	}
+	channel, e, ok := t.config.Inbox.Next()
+	if !ok {
+		return nothing, nil
+	}
+	if e.Kind == exchange.Data {
+		err := t.head.process(t.merge.inputs[channel].Input, e.Batch)
+		t.config.Inbox.Release(e)
+		return some, err
+	}
+	done, err := t.merge.control(channel, e.Kind)
+	t.config.Inbox.Release(e)
+	if done {
+		return ended, err
+	}
+	return some, err
+}
+
+// wait is where an idle task stands.
+func (t *Task) wait(ctx context.Context) error {
+	var ready <-chan struct{}
+	var timer <-chan time.Time
+	if t.config.Inbox != nil {
+		ready = t.config.Inbox.Ready()
+	} else if ready = t.head.source.Ready(); ready == nil {
+		timer = time.After(pollAgain)
+	}
+	if t.dirty && timer == nil {
+		timer = time.After(time.Until(t.lastFlush.Add(t.config.Plan.BufferTimeout)))
+	}
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-t.config.Failed:
+		return t.config.Cause()
+	case <-ready:
+	case <-timer:
+	}
+	return nil
+}
+
+// makeRoom sends what is pending and waits until all of it is gone, so that operators
+// are only called while their outputs have room.
+func (t *Task) makeRoom(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-t.config.Failed:
+		return t.config.Cause()
+	default:
+	}
+	for _, w := range t.writers {
+		done, err := w.Drain()
+		if err != nil {
+			return err
+		}
+		if done {
+			continue
+		}
+		blocked := time.Now()
+		for !done {
+			select {
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			case <-t.config.Failed:
+				return t.config.Cause()
+			case <-w.Room():
+			}
+			if done, err = w.Drain(); err != nil {
+				return err
+			}
+		}
+		t.backPressured.Add(int64(time.Since(blocked)))
+	}
+	return nil
+}
+
+// flush gives out what operators and buffers hold back.
+func (t *Task) flush() error {
+	for _, n := range t.nodes {
+		if err := n.flush(); err != nil {
+			return err
+		}
+	}
+	for _, w := range t.writers {
+		w.Flush()
+	}
+	t.dirty = false
+	t.lastFlush = time.Now()
+	return nil
+}
+
+// finish ends the operators in chain order, tells the receivers and prepares sinks.
+func (t *Task) finish(ctx context.Context) ([]Prepared, error) {
+	var prepared []Prepared
+	for _, n := range t.nodes {
+		if err := t.makeRoom(ctx); err != nil {
+			return nil, err
+		}
+		p, err := n.end()
+		if err != nil {
+			return nil, err
+		}
+		if p != nil {
+			prepared = append(prepared, Prepared{Operator: n.op.Name, Transaction: p})
+		}
+	}
+	for _, w := range t.writers {
+		w.Control(exchange.Element{Kind: exchange.End})
+		w.Flush()
+	}
+	return prepared, t.makeRoom(ctx)
+}
+
+// Close ends every operator, whatever state it is in.
+func (t *Task) Close() error {
+	var first error
+	for _, n := range t.nodes {
+		if err := n.close(); err != nil && first == nil {
+			first = n.locate(fmt.Errorf("close operator: %w", err))
+		}
+	}
+	return first
+}
+
+// InCall is for how long the task has been inside one call of an operator, 0 if it is
+// not. It is how a supervisor tells a stuck task from a waiting one.
+func (t *Task) InCall(now time.Time) time.Duration {
+	if since := t.callStarted.Load(); since != 0 {
+		return now.Sub(time.Unix(0, since))
+	}
+	return 0
+}
+
+// Name is the subtask of the task's first operator.
+func (t *Task) Name() string { return t.head.subtask().String() }
+
+func (n *node) subtask() id.Subtask {
+	return id.Subtask{Operator: n.op.Name, Index: n.task.config.Subtask}
+}
+
+// locate says where an error happened, once.
+func (n *node) locate(err error) error {
+	return &fault.Error{Subtask: n.subtask(), Err: err}
+}
