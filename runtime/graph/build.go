@@ -68,8 +68,10 @@ func Load(file string, data []byte, options Options, modules Resolver, connector
 	return Build(job, modules, connectors)
 }
 
+// parallelism is 0 if what the file says about it is wrong: then nothing follows from
+// it.
 func (b *builder) parallelism(o *vertex) int {
-	if o.parallelism > 0 {
+	if o.parallelismV != nil {
 		return o.parallelism
 	}
 	return b.job.Parallelism

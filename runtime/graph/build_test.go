@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/wasmill/wasmill/sdk/abi"
 )
@@ -77,5 +78,5 @@ func modules(path string) (ModuleInfo, error) {
 	}
 	d.ABI = abi.Version
 	i := slices.Index(ordered([]string{"pass.wasm", "filter.wasm", "join.wasm", "count.wasm", "last.wasm", "wild.wasm", "far.wasm"}), name)
-	return ModuleInfo{Description: d, SHA256: fmt.Sprintf("%064s", strconv.Itoa(i+1))}, nil
+	return ModuleInfo{Description: d, SHA256: strings.Repeat(strconv.Itoa(i+1), 64)}, nil
 }

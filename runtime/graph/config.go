@@ -15,7 +15,10 @@ import (
 // readConfig checks `config` against the module's schema and makes JSON of it.
 func (b *builder) readConfig(o *vertex, schema json.RawMessage) json.RawMessage {
 	v := o.config
-	if v == nil {
+	switch {
+	case v == nil && o.at.get("config") != nil:
+		return nil // reported
+	case v == nil:
 		v = &value{kind: mapping}
 	}
 	if v.kind != mapping {

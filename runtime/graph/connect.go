@@ -59,7 +59,7 @@ func (b *builder) takesInput(o *vertex) bool {
 		return false
 	case isSource:
 		return false
-	case o.inputsV == nil && o.at.kind == mapping:
+	case o.inputsV == nil && o.at.get("inputs") == nil && o.at.kind == mapping:
 		b.add(o.at.named(), "write inputs: [OPERATOR]", "%s gets no input", o.role)
 		return false
 	case o.inputsV != nil && o.inputsV.kind == sequence && len(o.inputsV.items) == 0:
@@ -127,7 +127,7 @@ func (b *builder) checkPartition(from, to *vertex, output int, in input) {
 	}
 	switch in.by {
 	case Forward:
-		if p, q := b.parallelism(from), b.parallelism(to); p != q {
+		if p, q := b.parallelism(from), b.parallelism(to); p != q && p > 0 && q > 0 {
 			b.add(at, "write by: rebalance or by: key, or set parallelism", "forward demands equal parallelism: %s has %d, %s has %d", from.name, p, to.name, q)
 		}
 	case Partitions:

@@ -99,11 +99,11 @@ func (p *parser) readJob(root *value) {
 		"job":       func(v *value) { job.Name = p.name(v) },
 		"namespace": func(v *value) { job.Namespace = p.name(v) },
 		"parallelism": func(v *value) {
-			if n, ok := p.integer(v, 1, MaxParallelism); ok {
-				job.Parallelism = int(n)
-			}
+			n, _ := p.integer(v, 1, MaxParallelism)
+			job.Parallelism = int(n)
 		},
 		"maxParallelism": func(v *value) {
+			job.MaxParallelism = MaxParallelism
 			if n, ok := p.integer(v, 1, MaxParallelism); ok {
 				job.MaxParallelism = int(n)
 			}

@@ -2,9 +2,14 @@ package graph
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
+	"strings"
 	"time"
 )
+
+// laterConnectors are announced and not built.
+var laterConnectors = []string{"jetstream", "nexmark"}
 
 // readConnector checks a source or sink against what its connector says it takes.
 func (b *builder) readConnector(o *vertex) {
@@ -13,7 +18,11 @@ func (b *builder) readConnector(o *vertex) {
 		find, names = b.catalog.Sink, b.catalog.Sinks
 	}
 	spec, ok := find(o.what)
-	if !ok {
+	switch {
+	case !ok && contains(laterConnectors, o.what):
+		b.add(o.whatV.at(), "there are: "+strings.Join(names(), ", "), "%s %s %s", o.role, o.what, notYet)
+		return
+	case !ok:
 		b.add(o.whatV.at(), suggest(o.what, names()), "no %s %s", o.role, quote(o.what))
 		return
 	}
@@ -24,7 +33,7 @@ func (b *builder) readConnector(o *vertex) {
 		if o.parallelismV != nil {
 			at = o.parallelismV.at()
 		}
-		b.add(at, "write parallelism: 1 here, and by: rebalance where its records are to be spread", "%s %s has at most %d subtask, not %d", o.role, o.what, n, b.parallelism(o))
+		b.add(at, fmt.Sprintf("write parallelism: %d here, and by: rebalance at its other end", n), "%s %s has at most %d subtask, not %d", o.role, o.what, n, b.parallelism(o))
 	}
 	o.settings = b.readSettings(o, spec)
 }
@@ -87,8 +96,11 @@ func (b *builder) readSettings(o *vertex, spec ConnectorSpec) json.RawMessage {
 			}
 		}
 	}
-	if o.with != nil {
+	switch {
+	case o.with != nil:
 		b.object(o.with, known, nil)
+	case o.at.get("with") != nil:
+		return nil // reported
 	}
 	for _, f := range spec.Fields {
 		if f.Required && (o.with == nil || o.with.get(f.Name) == nil) {

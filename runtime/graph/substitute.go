@@ -36,7 +36,7 @@ func (p *parser) substitute(v *value) {
 			return
 		}
 		v.text = text
-		if !v.quoted {
+		if !v.quoted && v.kind == scalar {
 			v.tag = plainTag(text)
 		}
 	}
@@ -48,12 +48,12 @@ func (p *parser) expand(v *value, s string) string {
 		return s[1:]
 	}
 	if !strings.HasSuffix(s, "}") {
-		p.add(v.at(), "write $${ for a plain ${", "has a ${ without its }")
+		p.refuse(v, "write $${ for a plain ${", "has a ${ without its }")
 		return s
 	}
 	name, other, hasOther := strings.Cut(s[2:len(s)-1], ":-")
 	if !variableName.MatchString(name) {
-		p.add(v.at(), "write ${NAME} or ${NAME:-default}, and $${ for a plain ${", "%s is not a variable", quote(s))
+		p.refuse(v, "write ${NAME} or ${NAME:-default}, and $${ for a plain ${", "%s is not a variable", quote(s))
 		return s
 	}
 	text, ok := "", false
@@ -64,7 +64,7 @@ func (p *parser) expand(v *value, s string) string {
 	case hasOther && text == "":
 		return other
 	case !ok:
-		p.add(v.at(), "set it in the environment, or write ${"+name+":-default}", "the variable %s is not set", name)
+		p.refuse(v, "set it in the environment, or write ${"+name+":-default}", "the variable %s is not set", name)
 	}
 	return text
 }

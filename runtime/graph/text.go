@@ -22,23 +22,24 @@ func (p *Plan) WriteText(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "job %s/%s: %s, %s, %s; maxParallelism %d, bufferTimeout %s\n\n", p.Namespace, p.Job,
 		count(int64(len(p.Tasks)), "task"), count(int64(subtasks), "subtask"), count(channels, "channel"), p.MaxParallelism, p.BufferTimeout)
-	fmt.Fprintln(table, "TASK\tSUBTASKS\tOPERATOR\tRUNS\tFROM")
+	fmt.Fprintln(table, "TASK\tSUBTASKS\tOPERATOR\tFROM\tRUNS")
 	for _, t := range p.Tasks {
 		for i, index := range t.Operators {
 			task, size := "", ""
 			if i == 0 {
 				task, size = fmt.Sprint(t.ID), fmt.Sprint(t.Parallelism)
 			}
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", task, size, p.Operators[index].Name, p.Operators[index].runs(), p.froms(index))
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", task, size, p.Operators[index].Name, p.froms(index), p.Operators[index].runs())
 		}
 	}
-	if channels > 0 {
-		fmt.Fprintln(table, "\t\t\t\t\nCHANNELS\t\tFROM\tTO\tBY")
+	if err := table.Flush(); err != nil || channels == 0 {
+		return err
 	}
+	fmt.Fprintln(table, "\nCHANNELS\tFROM\tTO\tBY")
 	for _, e := range p.Edges {
 		if !e.Chained {
 			from, to := p.Operators[e.From], p.Operators[e.To]
-			fmt.Fprintf(table, "%d\t\t%s.%s\t%s.%s\t%s\n", p.channels(e), from.Name, from.Outputs[e.Output], to.Name, to.Inputs[e.Input], e.Partition)
+			fmt.Fprintf(table, "%d\t%s.%s\t%s.%s\t%s\n", p.channels(e), from.Name, from.Outputs[e.Output], to.Name, to.Inputs[e.Input], e.Partition)
 		}
 	}
 	return table.Flush()
