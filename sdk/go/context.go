@@ -27,7 +27,8 @@ type Context struct {
 	Settings
 	host    Host
 	outputs []Output
-	none    Output // stands for an output that does not exist
+	first   *Output
+	none    Output // stands for an output that does not exist; its index is -1
 	input   int
 	index   int // of the current record in its batch; -1 outside of batches
 	err     error
@@ -35,12 +36,11 @@ type Context struct {
 
 // Emit gives a record to the first output. It is copied. An error (a key too long)
 // ends the call of the operator as failed.
-func (c *Context) Emit(r *Record) { c.Out(0).Emit(r) }
+func (c *Context) Emit(r *Record) { c.first.Emit(r) }
 
 // Out is an output by its index in Operator.Outputs.
 func (c *Context) Out(index int) *Output {
 	if uint(index) >= uint(len(c.outputs)) {
-		c.fail(failure("there is no such output"))
 		return &c.none
 	}
 	return &c.outputs[index]

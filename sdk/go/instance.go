@@ -14,11 +14,12 @@ type Instance struct {
 func NewInstance(op Operator, host Host) *Instance {
 	i := &Instance{op: op.withDefaults()}
 	i.context = Context{host: host, index: -1}
-	i.context.none.context = &i.context
+	i.context.none = Output{context: &i.context, index: -1}
 	i.context.outputs = make([]Output, len(i.op.Outputs))
 	for n := range i.context.outputs {
 		i.context.outputs[n] = Output{context: &i.context, index: n}
 	}
+	i.context.first = i.context.Out(0)
 	return i
 }
 
@@ -59,7 +60,7 @@ func (i *Instance) Process(input int, batch []byte) int32 {
 	defer i.nameRecord()
 	n := 0
 	for at := 0; at < len(batch) && c.err == nil; n++ {
-		size := i.record.decode(batch[at:])
+		size := i.record.decode(batch, at)
 		if size == 0 {
 			c.index = -1
 			return i.finish(statusOK, malformed(n))

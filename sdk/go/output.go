@@ -1,7 +1,5 @@
 package wasmill
 
-import "encoding/binary"
-
 const (
 	// fullBatch is the size, in bytes, at which an output's batch is handed out.
 	fullBatch = 64 << 10
@@ -13,55 +11,64 @@ const (
 // which leave when they are full and when the call of the operator ends.
 type Output struct {
 	context    *Context
-	index      int
-	batch      []byte
+	index      int    // -1: there is no such output
+	buffer     []byte // the batch and room for more
+	used       int    // bytes of the batch
 	partitions [][]byte
 }
 
 // Emit gives out a copy of the record.
 func (o *Output) Emit(r *Record) {
-	if len(r.Key)|len(r.Value) < fullBatch/2 && r.Extension == nil && r.Timestamp != 1<<63-1 {
-		need := headerSize + len(r.Key) + len(r.Value)
-		at := len(o.batch)
-		if cap(o.batch)-at < need {
-			o.hand()
-			at = 0
-		}
-		if cap(o.batch) >= need {
-			b := o.batch[:at+need]
-			binary.LittleEndian.PutUint64(b[at:], r.head())
-			binary.LittleEndian.PutUint64(b[at+8:], uint64(r.Timestamp))
-			copy(b[at+headerSize:], r.Key)
-			copy(b[at+headerSize+len(r.Key):], r.Value)
-			o.batch = b
-			return
-		}
+	at := o.used
+	mid := at + headerSize + len(r.Key)
+	end := mid + len(r.Value)
+	if end > len(o.buffer) || r.Extension != nil || r.Timestamp == 1<<63-1 {
+		o.emitSlowly(r)
+		return
 	}
-	o.emitLarge(r)
+	o.used = end
+	b := o.buffer[at:end]
+	store64(b, 0, r.head())
+	store64(b, 8, uint64(r.Timestamp))
+	if len(r.Key) == 8 {
+		store64(b, headerSize, load64(r.Key, 0)) // a call of memmove costs more
+	} else {
+		copy(b[headerSize:], r.Key)
+	}
+	copy(b[mid-at:], r.Value)
 }
 
-// emitLarge is Emit for a record that is long, extended, bad or the first.
-func (o *Output) emitLarge(r *Record) {
-	if err := r.check(); err != nil {
+// emitSlowly is Emit for a record that is extended or bad, or does not fit.
+func (o *Output) emitSlowly(r *Record) {
+	err := r.check()
+	if o.index < 0 {
+		err = failure("there is no such output")
+	}
+	if err != nil {
 		o.context.fail(err)
 		return
 	}
-	if o.batch == nil {
-		o.batch = make([]byte, 0, fullBatch)
-	}
-	if len(o.batch)+r.size() > fullBatch {
+	if o.used+r.size() > len(o.buffer) {
 		o.hand()
 	}
-	o.batch = r.append(o.batch)
+	if r.size() > len(o.buffer) {
+		o.buffer = nil // garbage before the next is made
+		o.buffer = make([]byte, max(fullBatch, r.size()))
+	}
+	o.used = len(r.append(o.buffer[:o.used]))
 }
 
 // EmitTo gives a copy of the record to one subtask of the receiving operator; the job
 // file's edge must say "by: partition".
 func (o *Output) EmitTo(partition int, r *Record) {
-	if err := r.check(); err != nil || partition < 0 {
-		if err == nil {
-			err = failure("partition is negative")
-		}
+	err := r.check()
+	switch {
+	case o.index < 0:
+		err = failure("there is no such output")
+	case partition < 0:
+		err = failure("partition is negative")
+	}
+	if err != nil {
 		o.context.fail(err)
 		return
 	}
@@ -76,10 +83,13 @@ func (o *Output) EmitTo(partition int, r *Record) {
 
 // hand gives the gathered batch to the host.
 func (o *Output) hand() {
-	if len(o.batch) > 0 && o.context.err == nil {
-		o.context.host.Emit(o.index, o.batch)
+	if o.used > 0 && o.context.err == nil {
+		o.context.host.Emit(o.index, o.buffer[:o.used])
 	}
-	o.batch = emptied(o.batch)
+	o.used = 0
+	if len(o.buffer) > keptBuffer {
+		o.buffer = nil
+	}
 }
 
 func (o *Output) handTo(partition int) {
@@ -97,7 +107,7 @@ func (o *Output) handAll() {
 	}
 }
 
-// emptied keeps the memory of a batch unless one large record made it big.
+// emptied keeps the memory of a batch unless a large record made it big.
 func emptied(batch []byte) []byte {
 	if cap(batch) > keptBuffer {
 		return nil

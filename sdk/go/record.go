@@ -40,14 +40,15 @@ const (
 	knownBits  = changeMask | keyAbsent | valueNull | extended
 )
 
-// decode reads the record that b starts with and returns its size. Zero means that b
-// does not start with a whole record.
-func (r *Record) decode(b []byte) int {
+// decode reads the record at an offset of a batch and returns its size. Zero means that
+// there is no whole record.
+func (r *Record) decode(batch []byte, offset int) int {
+	b := batch[offset:]
 	if len(b) < headerSize {
 		return 0
 	}
-	head := binary.LittleEndian.Uint64(b)
-	r.Timestamp = int64(binary.LittleEndian.Uint64(b[8:]))
+	head := load64(b, 0)
+	r.Timestamp = int64(load64(b, 8))
 	kind := uint8(head >> 24)
 	r.Change = Change(kind & changeMask)
 	at := uint64(headerSize)
@@ -136,7 +137,7 @@ func DecodeBatch(batch []byte) ([]Record, error) {
 	var records []Record
 	for at := 0; at < len(batch); {
 		var r Record
-		n := r.decode(batch[at:])
+		n := r.decode(batch, at)
 		if n == 0 {
 			return nil, malformed(len(records))
 		}
