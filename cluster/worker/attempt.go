@@ -83,21 +83,28 @@ func (a *attempt) build(opener *opener) error {
 	a.mu.Lock()
 	a.hub = hub
 	a.mu.Unlock()
-	var opened []chan error
-	for _, t := range a.plan.Tasks {
-		for s := range t.Parallelism {
-			if !a.mine(s) {
-				continue
-			}
-			built, err := a.buildTask(hub, opener, t, s)
-			if err != nil {
-				return err
-			}
-			done := make(chan error, 1)
-			opened = append(opened, done)
-			a.tasks.Add(1)
-			go a.runTask(built, t, s, done)
+	mine := a.share()
+	// Every inbox is there before the first writer looks for it.
+	for _, m := range mine {
+		if err := m.openInput(a, hub); err != nil {
+			return fmt.Errorf("open input of %s: %w", m.head(a.plan), err)
 		}
+	}
+	var opened []chan error
+	for _, m := range mine {
+		if err := m.openOutputs(a, hub); err != nil {
+			return fmt.Errorf("open output of %s: %w", m.head(a.plan), err)
+		}
+		built := task.New(task.Config{
+			Plan: a.plan, Task: m.task, Subtask: m.subtask, Inbox: m.inbox, Inputs: m.inputs, Outputs: m.outputs,
+			Failed: hub.Failed(), Cause: hub.Err, Opener: opener, Latency: a.latency(),
+		})
+		a.mu.Lock()
+		a.built = append(a.built, built)
+		a.mu.Unlock()
+		done := make(chan error, 1)
+		opened = append(opened, done)
+		a.tasks.Go(func() { a.runTask(built, m, done) })
 	}
 	var errs []error
 	for _, done := range opened {
@@ -107,52 +114,6 @@ func (a *attempt) build(opener *opener) error {
 		return err
 	}
 	return hub.Ready()
-}
-
-func (a *attempt) buildTask(hub *exchange.Hub, opener *opener, t graph.Task, subtask int) (*task.Task, error) {
-	c := task.Config{
-		Plan: a.plan, Task: t, Subtask: subtask, Outputs: map[int]*exchange.Writer{},
-		Failed: hub.Failed(), Cause: hub.Err, Opener: opener, Latency: a.latency(),
-	}
-	inside := map[int]bool{}
-	for _, o := range t.Operators {
-		inside[o] = true
-	}
-	var channels []exchange.Channel
-	for _, e := range a.plan.Edges {
-		senders := a.plan.Operators[e.From].Parallelism
-		switch {
-		case e.Chained:
-		case inside[e.From]:
-			w, err := hub.Writer(e.ID, subtask, a.plan.Operators[e.To].Parallelism, e.Partition, a.plan.MaxParallelism,
-				func(to int) bool { return !a.mine(to) })
-			if err != nil {
-				return nil, fmt.Errorf("open output of %s: %w", a.plan.Operators[e.From].Name, err)
-			}
-			c.Outputs[e.ID] = w
-		case inside[e.To]:
-			for from := range senders {
-				if e.Partition == graph.Forward && from != subtask {
-					continue
-				}
-				channels = append(channels, exchange.Channel{Edge: e.ID, From: from, To: subtask})
-				c.Inputs = append(c.Inputs, task.Input{Input: e.Input, Edge: e.ID, From: from})
-			}
-		}
-	}
-	if len(channels) > 0 {
-		inbox, err := hub.Inbox(a.plan.Operators[t.Operators[0]].Name, subtask, channels,
-			func(ch exchange.Channel) bool { return !a.mine(ch.From) })
-		if err != nil {
-			return nil, fmt.Errorf("open input of %s: %w", a.plan.Operators[t.Operators[0]].Name, err)
-		}
-		c.Inbox = inbox
-	}
-	built := task.New(c)
-	a.mu.Lock()
-	a.built = append(a.built, built)
-	a.mu.Unlock()
-	return built, nil
 }
 
 // latency is how sinks find the time at which a record was due. It is known when all
@@ -172,14 +133,13 @@ func (a *attempt) latency() func(time.Time) int64 {
 }
 
 // runTask is the goroutine of one task.
-func (a *attempt) runTask(t *task.Task, of graph.Task, subtask int, opened chan<- error) {
-	defer a.tasks.Done()
+func (a *attempt) runTask(t *task.Task, m *share, opened chan<- error) {
 	err := t.Open()
 	opened <- err
 	if err == nil {
 		select {
 		case started := <-a.begin:
-			err = a.carry(t, of, subtask, started)
+			err = a.carry(t, m, started)
 		case <-a.ctx.Done():
 		}
 	}
@@ -188,15 +148,15 @@ func (a *attempt) runTask(t *task.Task, of graph.Task, subtask int, opened chan<
 	}
 }
 
-func (a *attempt) carry(t *task.Task, of graph.Task, subtask int, started time.Time) error {
+func (a *attempt) carry(t *task.Task, m *share, started time.Time) error {
 	prepared, err := t.Run(a.ctx, started)
 	if err != nil {
 		a.fail(err)
 		return err
 	}
-	done := cluster.TaskFinished{AttemptRef: a.ref, Task: of.ID, Subtask: subtask}
+	done := cluster.TaskFinished{AttemptRef: a.ref, Task: m.task.ID, Subtask: m.subtask}
 	for _, p := range prepared {
-		done.Transactions = append(done.Transactions, cluster.Transaction{Operator: p.Operator, Subtask: subtask, Data: p.Transaction})
+		done.Transactions = append(done.Transactions, cluster.Transaction{Operator: p.Operator, Subtask: m.subtask, Data: p.Transaction})
 	}
 	a.mu.Lock()
 	a.staged = append(a.staged, done.Transactions...)
