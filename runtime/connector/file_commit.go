@@ -18,9 +18,8 @@ import (
 type fileTransaction struct {
 	Checkpoint uint64 `json:"checkpoint"`
 	Subtask    int    `json:"subtask"`
-	Staged     string `json:"staged,omitempty"`  // name of the prepared file; none if nothing was written
-	Marker     string `json:"marker,omitempty"`  // there until earlier runs' files are removed
-	Replace    int    `json:"replace,omitempty"` // parallelism of a run from nothing
+	Staged     string `json:"staged,omitempty"` // name of the prepared file; none if nothing was written
+	Marker     string `json:"marker,omitempty"` // name of the list of files to replace; none if there are none
 }
 
 // fileCommitter ends the transactions of a file sink.
@@ -31,33 +30,24 @@ func openFileCommitter(op *graph.Operator) (operator.Committer, error) {
 	return fileCommitter{dir}, err
 }
 
-// Commit makes a transaction visible. A first transaction of a run from nothing
-// replaces what earlier runs left: of p subtasks, subtask i removes the result files
-// whose subtask number leaves the remainder i when divided by p, but not its own, so
-// that no two subtasks meet. A marker, removed last, keeps a commit that is repeated
-// later from removing what newer checkpoints made visible.
+// Commit makes a transaction visible. The first of a run from nothing removes, before
+// that, what earlier runs left. The list of it goes last, so that a crash in between
+// is made up for when the commit is repeated; and a file is only removed while it is
+// the one that was listed, so that a commit repeated late takes nothing from a newer
+// one.
 func (f fileCommitter) Commit(_ context.Context, t operator.Transaction) error {
 	tx, err := readTransaction(t)
 	if err != nil {
 		return err
 	}
-	if tx.Replace > 0 && f.exists(tx.Marker) {
-		if err := f.removeEarlier(tx); err != nil {
-			return f.failed("remove earlier result", err)
+	if tx.Marker != "" {
+		if err := f.removeEarlier(tx.Marker); err != nil {
+			return err
 		}
 	}
 	if tx.Staged != "" {
 		if err := f.publish(tx); err != nil {
 			return err
-		}
-	}
-	if tx.Marker != "" {
-		// What is visible is so for good before the marker goes.
-		if err := syncFolder(f.dir); err != nil {
-			return f.failed("sync folder", err)
-		}
-		if err := f.remove(tx.Marker); err != nil {
-			return f.failed("remove file", err)
 		}
 	}
 	if err := syncFolder(f.dir); err != nil {
@@ -66,39 +56,48 @@ func (f fileCommitter) Commit(_ context.Context, t operator.Transaction) error {
 	return nil
 }
 
-func (f fileCommitter) publish(tx fileTransaction) error {
-	name := visibleName(tx.Checkpoint, tx.Subtask)
-	err := os.Rename(filepath.Join(f.dir, tx.Staged), filepath.Join(f.dir, name))
+func (f fileCommitter) removeEarlier(marker string) error {
+	text, err := os.ReadFile(filepath.Join(f.dir, marker))
 	if errors.Is(err, fs.ErrNotExist) {
-		if f.exists(name) {
-			return nil // committed before
-		}
-		return placed(filepath.Join(f.dir, tx.Staged), "somebody has removed it; the results of this checkpoint are lost",
-			fault.Corruptf("commit file: what was prepared is gone"))
+		return nil // done before
 	}
 	if err != nil {
-		return f.failed("rename file", err)
+		return f.failed("read marker", err)
+	}
+	var earlier []earlierFile
+	if err := json.Unmarshal(text, &earlier); err != nil {
+		return placed(filepath.Join(f.dir, marker), "", fault.As(fault.ErrCorrupt, fmt.Errorf("read marker: %w", err)))
+	}
+	for _, file := range stillThere(f.dir, earlier) {
+		if part, ok := parsePart(file.Name); !ok || part.stage != visible {
+			return placed(filepath.Join(f.dir, marker), "", fault.Corruptf("read marker: %q is no result file", file.Name))
+		}
+		if err := f.remove(file.Name); err != nil {
+			return f.failed("remove earlier result", err)
+		}
+	}
+	if err := syncFolder(f.dir); err != nil {
+		return f.failed("sync folder", err)
+	}
+	if err := f.remove(marker); err != nil {
+		return f.failed("remove marker", err)
 	}
 	return nil
 }
 
-func (f fileCommitter) removeEarlier(tx fileTransaction) error {
-	entries, err := os.ReadDir(f.dir)
-	if err != nil {
-		return err
+func (f fileCommitter) publish(tx fileTransaction) error {
+	staged, final := filepath.Join(f.dir, tx.Staged), filepath.Join(f.dir, visibleName(tx.Checkpoint, tx.Subtask))
+	isStaged, isFinal := exists(staged), exists(final)
+	switch {
+	case !isStaged && isFinal:
+		return nil // committed before
+	case !isStaged:
+		return placed(staged, "somebody has removed it; the results of this checkpoint are lost", fault.Corruptf("commit file: what was prepared is gone"))
+	case isFinal:
+		return placed(final, "give every sink and job a folder of its own", errors.New("commit file: a file of this name is there and was not when the job began"))
 	}
-	for _, entry := range entries {
-		part, ok := parsePart(entry.Name())
-		if !ok || part.stage != visible || part.subtask%tx.Replace != tx.Subtask {
-			continue
-		}
-		// When the staged file is gone, its place is taken by what it became.
-		if entry.Name() == visibleName(tx.Checkpoint, tx.Subtask) && tx.Staged != "" && !f.exists(tx.Staged) {
-			continue
-		}
-		if err := f.remove(entry.Name()); err != nil {
-			return err
-		}
+	if err := os.Rename(staged, final); err != nil {
+		return f.failed("rename file", err)
 	}
 	return nil
 }
@@ -135,14 +134,11 @@ func readTransaction(t operator.Transaction) (fileTransaction, error) {
 			return tx, fault.Corruptf("read transaction: %q is no prepared file of subtask %d", name, tx.Subtask)
 		}
 	}
-	if tx.Subtask < 0 || tx.Replace < 0 || tx.Replace > 0 && tx.Marker == "" {
-		return tx, fault.Corruptf("read transaction: fields don't go together")
-	}
 	return tx, nil
 }
 
-func (f fileCommitter) exists(name string) bool {
-	_, err := os.Lstat(filepath.Join(f.dir, name))
+func exists(path string) bool {
+	_, err := os.Lstat(path)
 	return err == nil
 }
 

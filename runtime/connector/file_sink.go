@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -25,9 +26,9 @@ type fileSink struct {
 	file    *os.File
 	written bool   // the file has bytes
 	buf     []byte // encoded, not written yet
-	// replace says that the next transaction is the first of a run from nothing: its
-	// commit removes the files of earlier runs.
-	replace bool
+	// earlier is, in a run from nothing, what earlier runs left of this subtask's
+	// share; it goes when the first transaction is committed.
+	earlier []earlierFile
 }
 
 const sinkBuffer = 256 << 10
@@ -37,11 +38,11 @@ func openFileSink(_ context.Context, op *graph.Operator, c Context) (operator.Si
 	if err != nil {
 		return nil, err
 	}
-	s := &fileSink{dir: dir, c: c, encode: encoderOf(op.Format.Encode), create: createNew, replace: c.Restore == nil}
+	s := &fileSink{dir: dir, c: c, encode: encoderOf(op.Format.Encode), create: createNew}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, s.failed("make folder", err)
 	}
-	if err := s.removeLeftovers(); err != nil {
+	if err := s.lookAround(); err != nil {
 		return nil, s.failed("clean folder", err)
 	}
 	// A folder that can't be written to is told before the first record is read.
@@ -63,19 +64,24 @@ func createNew(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 }
 
-// removeLeftovers removes what earlier attempts of this subtask staged and, in a run
-// that goes on, what they prepared is left: the committer has still to end it.
-func (s *fileSink) removeLeftovers() error {
+// lookAround removes what earlier attempts of this subtask staged. Of p subtasks,
+// subtask i answers for all files whose subtask number leaves the remainder i when
+// divided by p, so that no two meet, nor is any file of a larger run forgotten. In a
+// run that goes on, what is prepared stays: the committer has still to end it.
+func (s *fileSink) lookAround() error {
 	entries, err := os.ReadDir(s.dir)
 	if err != nil {
 		return err
 	}
 	for _, entry := range entries {
 		part, ok := parsePart(entry.Name())
-		if !ok || part.stage == visible || part.subtask%s.c.Parallelism != s.c.Subtask.Index {
+		if !ok || part.subtask%s.c.Parallelism != s.c.Subtask.Index || s.c.Restore != nil && part.stage != writing {
 			continue
 		}
-		if part.stage == prepared && s.c.Restore != nil {
+		if part.stage == visible {
+			if f, ok := identify(s.dir, entry.Name()); ok {
+				s.earlier = append(s.earlier, f)
+			}
 			continue
 		}
 		if err := os.Remove(filepath.Join(s.dir, entry.Name())); err != nil && !os.IsNotExist(err) {
@@ -133,9 +139,6 @@ func (s *fileSink) Prepare(checkpoint uint64) (operator.Transaction, error) {
 		return nil, err
 	}
 	t := fileTransaction{Checkpoint: checkpoint, Subtask: s.c.Subtask.Index}
-	if s.replace {
-		t.Replace = s.c.Parallelism
-	}
 	if s.written {
 		t.Staged = preparedName(checkpoint, s.c.Subtask.Index, s.open)
 		if err := s.settle(t.Staged); err != nil {
@@ -144,19 +147,18 @@ func (s *fileSink) Prepare(checkpoint uint64) (operator.Transaction, error) {
 	} else if err := s.drop(); err != nil {
 		return nil, s.failed("remove file", err)
 	}
-	if t.Staged == "" && t.Replace == 0 {
-		return nil, nil
-	}
-	if t.Replace > 0 {
+	if s.earlier = stillThere(s.dir, s.earlier); len(s.earlier) > 0 {
 		t.Marker = markerName(checkpoint, s.c.Subtask.Index)
 		if err := s.mark(t.Marker); err != nil {
 			return nil, err
 		}
 	}
+	if t.Staged == "" && t.Marker == "" {
+		return nil, nil
+	}
 	if err := syncFolder(s.dir); err != nil {
 		return nil, s.failed("sync folder", err)
 	}
-	s.replace = false
 	return json.Marshal(t)
 }
 
@@ -177,14 +179,21 @@ func (s *fileSink) settle(name string) error {
 	return nil
 }
 
-// mark leaves a file that says that earlier runs' files are still to be removed.
+// mark leaves a file that says what the commit removes: it may be more than a
+// transaction should hold.
 func (s *fileSink) mark(name string) error {
+	text, err := json.Marshal(s.earlier)
+	if err != nil {
+		return fmt.Errorf("write marker: %w", err)
+	}
 	file, err := s.create(filepath.Join(s.dir, name))
 	if err != nil {
 		return s.failed("create file", err)
 	}
-	if err := file.Close(); err != nil {
-		return s.failed("close file", err)
+	_, err = file.Write(text)
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+		os.Remove(filepath.Join(s.dir, name))
+		return s.failed("write file", err)
 	}
 	return nil
 }
