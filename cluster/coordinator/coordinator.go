@@ -255,7 +255,7 @@ func (c *Coordinator) transition(t Transition) {
 		c.ended = time.Now()
 	}
 	if t.Cause != nil && t.To == Stopping {
-		log.Warn("job fails", "from", t.From, "cause", t.Cause.Text)
+		log.Info("job fails", "from", t.From, "cause", t.Cause.Text)
 	} else {
 		log.Info("job state", "from", t.From, "to", t.To)
 	}

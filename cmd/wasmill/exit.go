@@ -1,0 +1,105 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wasmill/wasmill/host"
+	"github.com/wasmill/wasmill/runtime/fault"
+	"github.com/wasmill/wasmill/runtime/graph"
+)
+
+// Exit codes; scripts rely on them.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInvalid     = 3
+	exitUnreachable = 6
+	exitGuestFault  = 7
+	exitInterrupted = 130
+)
+
+// errInterrupted ends a command that a signal ended.
+var errInterrupted = errors.New("interrupted")
+
+// usageError is a command line that can't be understood.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// invalidError is a job file, module or configuration that can't be used.
+type invalidError struct{ error }
+
+func (e invalidError) Unwrap() error { return e.error }
+
+func invalid(err error) error { return invalidError{err} }
+
+// unreachableError is a server that does not answer.
+type unreachableError struct{ error }
+
+func (e *unreachableError) Unwrap() error { return e.error }
+
+// jobError is a job that ran and failed.
+type jobError struct {
+	job string
+	err error
+}
+
+func (e *jobError) Error() string { return fmt.Sprintf("job %s failed: %v", e.job, e.err) }
+func (e *jobError) Unwrap() error { return e.err }
+
+// exitCode is what a command's error means to a script.
+func exitCode(err error) int {
+	var (
+		usage       usageError
+		failed      *jobError
+		problems    graph.Problems
+		refusal     *host.Refusal
+		invalid     invalidError
+		unreachable *unreachableError
+	)
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, errInterrupted):
+		return exitInterrupted
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.As(err, &failed) && errors.Is(err, fault.ErrGuest):
+		return exitGuestFault
+	case errors.As(err, &failed):
+		return exitFailed
+	case errors.As(err, &problems), errors.As(err, &refusal), errors.As(err, &invalid):
+		return exitInvalid
+	case errors.As(err, &unreachable):
+		return exitUnreachable
+	}
+	return exitFailed
+}
+
+// markUsage makes usage errors of what cobra says about flags and arguments.
+func markUsage(c *cobra.Command) {
+	c.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef("%w (see %s --help)", err, cmd.CommandPath())
+	})
+	if check := c.Args; check != nil {
+		c.Args = func(cmd *cobra.Command, args []string) error {
+			err := check(cmd, args)
+			switch {
+			case err == nil:
+				return nil
+			case cmd.HasParent():
+				return usagef("%w: %s (see %s --help)", err, cmd.UseLine(), cmd.CommandPath())
+			}
+			return usageError{err}
+		}
+	}
+	for _, child := range c.Commands() {
+		markUsage(child)
+	}
+}

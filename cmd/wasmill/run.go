@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/wasmill/wasmill/cluster/coordinator"
+	"github.com/wasmill/wasmill/cluster/worker"
+	"github.com/wasmill/wasmill/host"
+)
+
+type runOptions struct {
+	job     jobFlags
+	workers int
+	nats    string
+	output  string
+	quiet   bool
+	metrics string
+}
+
+func runCommand() *cobra.Command {
+	var o runOptions
+	c := &cobra.Command{
+		Use:   "run JOB.yaml",
+		Short: "Run a job to its end, in this process or in worker processes",
+		Long: `Run a job to its end.
+
+Without --workers everything happens in this process. With --workers N the subtasks
+are spread over N worker processes that trade records over an embedded NATS server,
+or over the one that --nats names. Ctrl-C ends the job in order, a second one at once.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.validate(); err != nil {
+				return err
+			}
+			return run(cmd, args[0], o)
+		},
+	}
+	o.job.add(c)
+	f := c.Flags()
+	f.IntVar(&o.workers, "workers", 0, "number of worker processes; 0: none, all in this process")
+	f.StringVar(&o.nats, "nats", "", "NATS server for --workers, instead of an embedded one")
+	f.StringVarP(&o.output, "output", "o", "table", "what to print at the end: table or json")
+	f.BoolVar(&o.quiet, "quiet", false, "show no progress")
+	f.StringVar(&o.metrics, "metrics", "", "serve Prometheus metrics at this address")
+	return c
+}
+
+func (o *runOptions) validate() error {
+	switch {
+	case o.workers < 0 || o.workers > 64:
+		return usagef("--workers %d: must be between 0 and 64", o.workers)
+	case o.nats != "" && o.workers == 0:
+		return usagef("--nats needs --workers: without worker processes no record leaves this one")
+	case o.output != "table" && o.output != "json":
+		return usagef("--output %q: must be table or json", o.output)
+	}
+	return nil
+}
+
+func run(cmd *cobra.Command, file string, o runOptions) error {
+	ctx, stop := interruptible(cmd.Context())
+	defer stop()
+	h, err := host.New(ctx, hostConfig(cmd))
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	modules := worker.NewModules(h)
+	plan, err := readJob(cmd, file, o.job, func(wasm []byte) (*host.Module, error) { return modules.Add(ctx, wasm) })
+	if err != nil {
+		return err
+	}
+	telemetry, err := newTelemetry(ctx, o.metrics, attribute.String("namespace", plan.Namespace), attribute.String("job", plan.Job))
+	if err != nil {
+		return err
+	}
+	defer telemetry.close()
+
+	workers, err := startWorkers(cmd, o, modules)
+	if err != nil {
+		return err
+	}
+	view := newView(plan, o.quiet)
+	result, err := coordinator.New(coordinator.Config{
+		Transport: workers.transport, Plan: plan, Workers: workers.names, Module: modules.Wasm,
+		Observe: func(obs coordinator.Observation) { telemetry.observe(obs); view.observe(obs) },
+	}).Run(ctx)
+	view.close()
+	usage := workers.stop(result.PIDs)
+	if err != nil {
+		return err
+	}
+	if err := report(plan, result, usage, o.output); err != nil {
+		return err
+	}
+	switch result.State {
+	case coordinator.Canceled:
+		return errInterrupted
+	case coordinator.Failed:
+		return &jobError{job: plan.Job, err: result.Err}
+	}
+	return nil
+}
+
+// interruptible ends the context at the first signal, and the process at the second.
+func interruptible(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		for n := 0; ; n++ {
+			select {
+			case <-done:
+				return
+			case <-signals:
+				if n > 0 {
+					os.Exit(exitInterrupted)
+				}
+				cancel(errInterrupted)
+			}
+		}
+	}()
+	return ctx, func() { signal.Stop(signals); close(done); cancel(nil) }
+}
+
+// shutdownPatience is how long workers may take to end by themselves.
+const shutdownPatience = 3 * time.Second
