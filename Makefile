@@ -10,6 +10,21 @@ help: ## this list
 build: ## bin/wasmill
 	$(GO) build -trimpath -ldflags='-s -w' -o bin/wasmill ./cmd/wasmill
 
+run: build guests-quakes ## the main example: a week's strong earthquakes; needs Go only
+	bin/wasmill run examples/quakes/job.yaml
+	@echo; tail -qn 5 examples/quakes/out/part-*
+	@echo; echo "$$(cat examples/quakes/out/part-* | wc -l) strong earthquakes in examples/quakes/out"
+
+test: guests ## every test of every Go module
+	$(GO) test -timeout 9m ./...
+	for sdk in sdk/*/go.mod; do (cd $${sdk%/go.mod} && $(GO) test -timeout 5m ./...) || exit 1; done
+
+FUZZTIME ?= 10s
+fuzz: ## every fuzz target for FUZZTIME
+	@grep -roE --include='*_test.go' --exclude-dir='.*' '^func Fuzz\w+' * | sed 's/:func / /' | while read -r file target; do \
+		echo "$$target in $$file"; \
+		(cd $${file%/*} && $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) .) || exit 1; done
+
 lint: ## gofmt, vet, staticcheck, layers
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) vet ./...
