@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/viper"
 
 	"github.com/wasmill/wasmill/host"
+	"github.com/wasmill/wasmill/runtime/graph"
 )
 
 const configFile = "wasmill.yaml"
@@ -32,7 +33,7 @@ func configure(cmd *cobra.Command) error {
 	flagNames(cmd.Root(), known)
 	for _, key := range v.AllKeys() {
 		if !known[key] {
-			return invalid(fmt.Errorf("%s: unknown setting %q (there are: %s)", configFile, key, strings.Join(slices.Sorted(maps.Keys(known)), ", ")))
+			return invalid(fmt.Errorf("%s: unknown setting %q (%s)", configFile, key, graph.Suggest(key, slices.Sorted(maps.Keys(known)))))
 		}
 	}
 	var problems []error

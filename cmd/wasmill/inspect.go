@@ -24,7 +24,8 @@ func inspectCommand() *cobra.Command {
 that a job file refers to, the schema of its config, the functions it calls.
 
 A module that can't be run is refused with the reason, and exit code 3.`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: completeFiles("wasm"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			i, err := inspect(cmd, args[0])
 			if err != nil {

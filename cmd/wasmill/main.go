@@ -8,9 +8,10 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/wasmill/wasmill/runtime/graph"
 )
 
 func main() { os.Exit(execute(context.Background(), os.Args[1:])) }
@@ -24,6 +25,16 @@ func execute(ctx context.Context, args []string) int {
 		fmt.Fprintln(os.Stderr, err)
 	}
 	return exitCode(err)
+}
+
+// completeFiles completes the first argument with files of these extensions.
+func completeFiles(extensions ...string) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return extensions, cobra.ShellCompDirectiveFilterFileExt
+	}
 }
 
 // verbs are the commands there are.
@@ -57,11 +68,13 @@ timed out; 9 not allowed; 10 lost a race, try again; 130 interrupted.`,
 			if len(args) == 0 {
 				return nil
 			}
-			hint := "see wasmill --help"
-			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-				hint = "did you mean " + strings.Join(near, " or ") + "?"
+			var names []string
+			for _, c := range cmd.Commands() {
+				if c.IsAvailableCommand() {
+					names = append(names, c.Name())
+				}
 			}
-			return fmt.Errorf("no verb %q (%s)", args[0], hint)
+			return fmt.Errorf("no verb %q (%s)", args[0], graph.Suggest(args[0], names))
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
@@ -73,7 +86,6 @@ timed out; 9 not allowed; 10 lost a race, try again; 130 interrupted.`,
 	}
 	root.PersistentFlags().String("cache-dir", defaultCacheDir(), "where compiled modules are kept")
 	addLogFlags(root)
-	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(verbs()...)
 	root.InitDefaultCompletionCmd()
 	markUsage(root)

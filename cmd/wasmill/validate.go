@@ -19,7 +19,8 @@ func validateCommand() *cobra.Command {
 If something is wrong, every problem is a line of stderr with its place and a hint.
 If nothing is, the plan goes to stdout: tasks, their subtasks, the channels between
 them. Nothing of the job runs; modules are compiled and asked what they are.`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: completeFiles("yaml", "yml"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			h, err := host.New(cmd.Context(), hostConfig(cmd))
 			if err != nil {

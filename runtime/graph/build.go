@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -105,7 +106,8 @@ func (b *builder) readModule(o *vertex) {
 		b.modules[o.what] = r
 	}
 	if r.err != nil {
-		b.add(o.whatV.at(), "", "%s", oneLine(r.err))
+		first, _, _ := strings.Cut(r.err.Error(), "\n") // the rest are details: a trace
+		b.add(o.whatV.at(), "", "%s", oneLine(errors.New(first)))
 		return
 	}
 	d := r.info.Description

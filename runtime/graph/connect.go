@@ -84,7 +84,7 @@ func (b *builder) receiving(o *vertex, in input) (int, bool) {
 	}
 	i := slices.Index(o.takes, in.as)
 	if i < 0 {
-		b.add(in.asV.at(), suggest(in.as, o.takes), "no input %s", quote(in.as))
+		b.add(in.asV.at(), Suggest(in.as, o.takes), "no input %s", quote(in.as))
 	}
 	return i, i >= 0
 }
@@ -100,7 +100,7 @@ func (b *builder) sending(to *vertex, in input) (*vertex, int, bool) {
 				names = append(names, o.name)
 			}
 		}
-		b.add(in.fromV.at(), suggest(in.from, names), "no operator %s", quote(in.from))
+		b.add(in.fromV.at(), Suggest(in.from, names), "no operator %s", quote(in.from))
 		return nil, 0, false
 	case from.role == RoleSink:
 		b.add(in.fromV.at(), "", "%s is a sink and has no outputs", quote(in.from))
@@ -115,7 +115,7 @@ func (b *builder) sending(to *vertex, in input) (*vertex, int, bool) {
 	}
 	i := slices.Index(from.gives, in.output)
 	if i < 0 {
-		b.add(in.fromV.at(), suggest(in.output, from.gives), "operator %s has no output %s", in.from, quote(in.output))
+		b.add(in.fromV.at(), Suggest(in.output, from.gives), "operator %s has no output %s", in.from, quote(in.output))
 	}
 	return from, i, i >= 0
 }

@@ -83,7 +83,7 @@ func (p *parser) object(v *value, known readers, announced later) bool {
 		for name := range known {
 			names = append(names, name)
 		}
-		p.add(f.value.named(), suggest(f.name, ordered(names)), "unknown field")
+		p.add(f.value.named(), Suggest(f.name, ordered(names)), "unknown field")
 	}
 	return true
 }

@@ -140,6 +140,6 @@ func (p *parser) oneOf(v *value, words ...string) (string, bool) {
 			return s, true
 		}
 	}
-	p.add(v.at(), suggest(s, words), "unknown value %s", quote(s))
+	p.add(v.at(), Suggest(s, words), "unknown value %s", quote(s))
 	return "", false
 }

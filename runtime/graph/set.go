@@ -66,7 +66,7 @@ func (p *parser) descend(v *value, name string, isOperator bool) *value {
 		return child
 	}
 	if isOperator {
-		p.add(here, suggest(name, v.names()), "no operator %s", quote(name))
+		p.add(here, Suggest(name, v.names()), "no operator %s", quote(name))
 		return nil
 	}
 	child := &value{kind: mapping, file: p.file, flag: p.flag}

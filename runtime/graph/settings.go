@@ -23,7 +23,7 @@ func (b *builder) readConnector(o *vertex) {
 		b.add(o.whatV.at(), "there are: "+strings.Join(names(), ", "), "%s %s %s", o.role, o.what, notYet)
 		return
 	case !ok:
-		b.add(o.whatV.at(), suggest(o.what, names()), "no %s %s", o.role, quote(o.what))
+		b.add(o.whatV.at(), Suggest(o.what, names()), "no %s %s", o.role, quote(o.what))
 		return
 	}
 	b.refuseField(o.config, "write the settings of a connector under with", "is for modules")

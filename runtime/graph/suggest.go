@@ -15,9 +15,9 @@ func quote(s string) string {
 	return fmt.Sprintf("%q", s)
 }
 
-// suggest is the hint for a name that is not among those there are: the one that was
+// Suggest is the hint for a name that is not among those there are: the one that was
 // probably meant, else all of them.
-func suggest(name string, there []string) string {
+func Suggest(name string, there []string) string {
 	best, distance := "", 1+max(1, len(name)/3)
 	for _, candidate := range there {
 		if d := editDistance(name, candidate, distance); d < distance {

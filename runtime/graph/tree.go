@@ -131,7 +131,7 @@ var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 func (p *parser) readTree(data []byte) *value {
 	top := place{file: p.file, line: 1, column: 1}
 	if len(data) > MaxFileSize {
-		p.add(place{file: p.file}, "", "file has %d bytes, a job file has at most %d", len(data), MaxFileSize)
+		p.add(place{file: p.file}, "", "file has more than %d bytes", MaxFileSize)
 		return nil
 	}
 	decoder := yaml.NewDecoder(strings.NewReader(string(data)))

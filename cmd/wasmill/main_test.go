@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/wasmill/wasmill/host"
+	"github.com/wasmill/wasmill/runtime/fault"
+	"github.com/wasmill/wasmill/runtime/graph"
+)
+
+func TestMain(m *testing.M) {
+	actAsAnother()
+	testscript.Main(m, map[string]func(){"wasmill": main})
+}
+
+// Scripts run the binary. Each finds the modules of guests below in its folder.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:             "testdata/script",
+		ContinueOnError: true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv(actAs, "wasmill") // what wasmill starts is this binary, too
+			e.Setenv("WASMILL_CACHE_DIR", filepath.Join(e.WorkDir, "cache"))
+			for name, wasm := range guests {
+				if err := os.WriteFile(filepath.Join(e.WorkDir, name), wasm, 0o644); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": wantCode},
+	})
+}
+
+// wantCode is "code N args…": wasmill ends with exit code N.
+func wantCode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: code N ARG...")
+	}
+	// Exec reports only that the code is not 0, so a shell keeps it.
+	script := `"$@"; test $? -eq ` + args[0]
+	if err := ts.Exec("sh", append([]string{"-c", script, "sh", "wasmill"}, args[1:]...)...); err != nil {
+		ts.Fatalf("exit code is not %s", args[0])
+	}
+}
+
+// guests are modules as small as they can be.
+var guests = map[string][]byte{
+	"pass.wasm": guest(`{"abi":1,"name":"pass","version":"1.2.0","shape":"process","inputs":["in"],"outputs":["out"],"keepsKey":true,` +
+		`"config":{"type":"object","properties":{"min":{"type":"number"}},"additionalProperties":false}}`),
+	"join.wasm":    guest(`{"abi":1,"name":"join","shape":"process","inputs":["left","right"],"outputs":["both","rest"]}`),
+	"lying.wasm":   guest(`{"abi":1,"name":"lying","shape":"process","inputs":"in"}`),
+	"cut.wasm":     guest(`{"abi":1,"name":"cut","shape":"process","inputs":["in"],"outputs":["out"]}`)[:60],
+	"nothing.wasm": {0, 'a', 's', 'm', 1, 0, 0, 0},
+}
+
+// guest assembles a module that describes itself and answers every batch with ok.
+func guest(description string) []byte {
+	const at = 1024
+	section := func(id byte, content ...byte) []byte {
+		return append(binary.AppendUvarint([]byte{id}, uint64(len(content))), content...)
+	}
+	export := func(name string, kind, index byte) []byte {
+		return append(append([]byte{byte(len(name))}, name...), kind, index)
+	}
+	body := func(code ...byte) []byte { return append([]byte{byte(len(code) + 2), 0}, append(code, 0x0b)...) }
+	answer := append([]byte{0x42}, signed(at<<32|int64(len(description)))...)
+
+	wasm := []byte{0, 'a', 's', 'm', 1, 0, 0, 0}
+	wasm = append(wasm, section(1, 3, 0x60, 0, 1, 0x7e, 0x60, 1, 0x7f, 1, 0x7f, 0x60, 3, 0x7f, 0x7f, 0x7f, 1, 0x7f)...)
+	wasm = append(wasm, section(3, 3, 0, 1, 2)...)
+	wasm = append(wasm, section(5, 1, 0, 1)...)
+	exports := []byte{4}
+	exports = append(exports, export("memory", 2, 0)...)
+	exports = append(exports, export("wasmill_describe", 0, 0)...)
+	exports = append(exports, export("wasmill_alloc", 0, 1)...)
+	exports = append(exports, export("wasmill_process", 0, 2)...)
+	wasm = append(wasm, section(7, exports...)...)
+	code := append([]byte{3}, body(answer...)...)
+	code = append(code, body(append([]byte{0x41}, signed(16384)...)...)...)
+	code = append(code, body(0x41, 0)...)
+	wasm = append(wasm, section(10, code...)...)
+	data := append(append([]byte{1, 0, 0x41}, signed(at)...), 0x0b)
+	data = append(binary.AppendUvarint(data, uint64(len(description))), description...)
+	return append(wasm, section(11, data...)...)
+}
+
+// signed is LEB128.
+func signed(v int64) (b []byte) {
+	for {
+		c := byte(v & 0x7f)
+		v >>= 7
+		if v == 0 && c&0x40 == 0 || v == -1 && c&0x40 != 0 {
+			return append(b, c)
+		}
+		b = append(b, c|0x80)
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		err  error
+		want int
+	}{
+		{"done", nil, 0},
+		{"something else", errors.New("disk on fire"), 1},
+		{"the job failed", &jobError{job: "x", err: fault.Transientf("connection lost")}, 1},
+		{"usage", usagef("no verb"), 2},
+		{"job file", graph.Problems{{Message: "is empty"}}, 3},
+		{"module", fmt.Errorf("x.wasm: %w", &host.Refusal{Reason: "no memory"}), 3},
+		{"configuration", invalid(errors.New("unknown setting")), 3},
+		{"server", &unreachableError{errors.New("no servers available")}, 6},
+		{"a guest's fault", &jobError{job: "x", err: fmt.Errorf("run task: %w", fault.Guestf("trap"))}, 7},
+		{"interrupted", fmt.Errorf("run: %w", errInterrupted), 130},
+		{"interrupted while the job failed", errors.Join(&jobError{job: "x", err: fault.Guestf("trap")}, errInterrupted), 130},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := exitCode(c.err); got != c.want {
+				t.Errorf("exit code %d, want %d", got, c.want)
+			}
+		})
+	}
+}
+
+// Every verb says what it does and leaves error texts to execute.
+func TestEveryVerbIsComplete(t *testing.T) {
+	root := rootCommand()
+	for _, c := range root.Commands() {
+		if c.Hidden || c.Name() == "help" || c.Name() == "completion" {
+			continue
+		}
+		if c.Short == "" || c.RunE == nil || c.Args == nil {
+			t.Errorf("%s: Short, RunE and Args are required", c.Name())
+		}
+	}
+	if code := execute(context.Background(), []string{"version", "--output", "xml"}); code != exitUsage {
+		t.Errorf("a bad flag ends with %d", code)
+	}
+}
