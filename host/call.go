@@ -22,6 +22,7 @@ func (i *Instance) begin() {
 	i.mayEmit = false
 	i.emitted = 0
 	i.nowKnown = false
+	i.meter.begin()
 }
 
 // run calls an export with i.stack as its arguments and its result.

@@ -70,8 +70,16 @@ type callContext struct {
 func (*callContext) Value(any) any { return nil }
 
 func (f *hostFunc) goFunc() api.GoFunc {
-	call := f.call
-	return func(ctx context.Context, stack []uint64) { call(ctx.(*callContext).instance, stack) }
+	call, params := f.call, f.params
+	return func(ctx context.Context, stack []uint64) {
+		// The upper half of an i32 is whatever was in the register.
+		for n := range len(params) {
+			if params[n] == 'i' {
+				stack[n] = uint64(uint32(stack[n]))
+			}
+		}
+		call(ctx.(*callContext).instance, stack)
+	}
 }
 
 // stop ends the guest from within a host function; the current call returns err.

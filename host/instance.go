@@ -44,6 +44,7 @@ type Instance struct {
 	guest   api.Module
 	memory  *memory
 	exports exports
+	meter   meter
 	stack   [4]uint64 // arguments and result of the call in progress
 
 	fault        error  // why the instance is unusable
@@ -180,8 +181,9 @@ func (i *Instance) Close() error {
 	return err
 }
 
-// GuestTime is the CPU time spent in calls of the guest so far.
-func (i *Instance) GuestTime() time.Duration { return 0 }
+// GuestTime is the CPU time spent in calls of the guest so far. It is 0 without
+// safepoints.
+func (i *Instance) GuestTime() time.Duration { return i.meter.time() }
 
 func (i *Instance) now() int64 {
 	if !i.nowKnown {
@@ -189,5 +191,3 @@ func (i *Instance) now() int64 {
 	}
 	return i.nowMillis
 }
-
-func (i *Instance) charge(int64) {}

@@ -35,8 +35,14 @@ func withDefaults(l graph.Limits) graph.Limits {
 	if l.EmitPerBatch > 0 {
 		d.EmitPerBatch = l.EmitPerBatch
 	}
+	d.Memory = min(d.Memory, maxMemory)
+	d.TableEntries = min(d.TableEntries, 1<<27)
 	return d
 }
+
+// maxMemory stays a page below 4 GiB, so that addresses of pieces of bulk operations
+// can't wrap around into memory.
+const maxMemory = 1<<32 - wasmPage
 
 // bytesText writes a size as the job file does.
 func bytesText(n int64) string {

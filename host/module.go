@@ -1,17 +1,18 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/experimental"
 
+	"github.com/wasmill/wasmill/host/internal/binary"
+	"github.com/wasmill/wasmill/host/internal/rewrite"
 	"github.com/wasmill/wasmill/sdk/abi"
 )
 
@@ -21,53 +22,66 @@ type Module struct {
 	runtime     wazero.Runtime
 	compiled    wazero.CompiledModule
 	description abi.Description
+
+	plain        bool // without safepoints
+	info         rewrite.Info
+	cache        wazero.CompilationCache // nil if there is none
+	globals      []global                // the mutable ones
+	memoryPages  uint32                  // at the start
+	tableEntries int64                   // of the largest table, at the start
+	names        []byte                  // name section, for traces
+	imported     int                     // functions
+}
+
+// global is a mutable global of the module.
+type global struct {
+	index     int
+	valueType byte
 }
 
 // Load checks a module, compiles it and asks it to describe itself, in a scratch
 // instance. A module that can't be run is answered with a *Refusal.
-func (h *Host) Load(ctx context.Context, wasm []byte) (*Module, error) {
+func (h *Host) Load(ctx context.Context, wasm []byte) (_ *Module, err error) {
 	sum := sha256.Sum256(wasm)
-	m := &Module{hash: hex.EncodeToString(sum[:])}
-	if err := m.compile(ctx, h, wasm); err != nil {
-		m.Close()
+	m := &Module{hash: hex.EncodeToString(sum[:]), plain: h.config.NoSafepoints}
+	defer func() {
+		if err != nil {
+			m.Close()
+		}
+	}()
+	defer m.guard(&err)
+	b, err := m.decode(wasm)
+	if err != nil {
+		return nil, err
+	}
+	m.keep(b)
+	if err := m.compile(ctx, h, b); err != nil {
 		return nil, err
 	}
 	if err := m.describe(ctx); err != nil {
-		m.Close()
 		return nil, err
 	}
 	return m, nil
 }
 
-func (m *Module) compile(ctx context.Context, h *Host, wasm []byte) error {
-	config := wazero.NewRuntimeConfig()
-	if h.config.Interpreter {
-		config = wazero.NewRuntimeConfigInterpreter()
-	}
-	if h.config.CacheDir != "" {
-		cache, err := wazero.NewCompilationCacheWithDir(h.config.CacheDir)
-		if err != nil {
-			return err
-		}
-		config = config.WithCompilationCache(cache)
-	}
-	m.runtime = wazero.NewRuntimeWithConfig(ctx, config.WithDebugInfoEnabled(false))
-	for name, funcs := range map[string][]hostFunc{abi.Module: guestFuncs, wasiModule: wasiFuncs} {
-		builder := m.runtime.NewHostModuleBuilder(name)
-		for n := range funcs {
-			f := &funcs[n]
-			builder.NewFunctionBuilder().WithGoFunction(f.goFunc(), valueTypes(f.params), valueTypes(f.results)).Export(f.name)
-		}
-		if _, err := builder.Instantiate(ctx); err != nil {
-			return fmt.Errorf("build host module %s: %w", name, err)
+// keep remembers what is needed of the decoded module: nothing of it may alias wasm,
+// which is the caller's.
+func (m *Module) keep(b *binary.Module) {
+	for n := range b.Globals {
+		if b.Globals[n].Mutable {
+			m.globals = append(m.globals, global{index: n, valueType: b.Globals[n].Type})
 		}
 	}
-	compiled, err := m.runtime.CompileModule(experimental.WithCompilationWorkers(ctx, 2), wasm)
-	if err != nil {
-		return m.refuse(Refusal{Reason: err.Error()})
+	for _, t := range b.Tables {
+		m.tableEntries = max(m.tableEntries, int64(t.Min))
 	}
-	m.compiled = compiled
-	return nil
+	m.memoryPages = b.Memories[0].Min
+	for _, c := range b.Customs {
+		if c.Name == "name" {
+			m.names = bytes.Clone(c.Data)
+		}
+	}
+	m.imported = len(b.Imports)
 }
 
 func (m *Module) refuse(r Refusal) error {
@@ -85,9 +99,6 @@ func (m *Module) describe(ctx context.Context) error {
 	refused := func(err error) error {
 		return m.refuse(Refusal{Function: abi.ExportDescribe, Reason: "the module can't describe itself", Err: err})
 	}
-	if i.exports.describe == nil || i.exports.alloc == nil {
-		return m.refuse(Refusal{Reason: "missing exports"})
-	}
 	i.begin()
 	if err := i.run(abi.ExportDescribe, i.exports.describe); err != nil {
 		return refused(err)
@@ -99,9 +110,9 @@ func (m *Module) describe(ctx context.Context) error {
 	}
 	m.description, err = parseDescription(text)
 	if err != nil {
-		return m.refuse(Refusal{Function: abi.ExportDescribe, Reason: err.Error()})
+		return m.refuse(Refusal{Function: abi.ExportDescribe, Reason: "what the module says of itself " + err.Error()})
 	}
-	return nil
+	return m.checkShape(i.exports)
 }
 
 // Description is what the module says of itself.
@@ -112,50 +123,32 @@ func (m *Module) SHA256() string { return m.hash }
 
 // Close releases the module. Its instances must have been closed before.
 func (m *Module) Close() error {
-	if m.runtime == nil {
-		return nil
+	var err error
+	if m.runtime != nil {
+		err = m.runtime.Close(context.Background())
 	}
-	return m.runtime.Close(context.Background())
+	if m.cache != nil {
+		err = errors.Join(err, m.cache.Close(context.Background()))
+	}
+	m.runtime, m.cache = nil, nil
+	return err
 }
 
-// Instantiate makes an instance and runs its start function and _initialize.
+// Instantiate makes an instance and runs its start function and _initialize. Errors
+// are guest faults, or a *Refusal if the module can't start under the limits.
 func (m *Module) Instantiate(ctx context.Context, c InstanceConfig) (*Instance, error) {
 	i, err := m.instance(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	if initialize := i.guest.ExportedFunction(abi.Initialize); initialize != nil {
-		i.begin()
-		if err := i.run(abi.Initialize, initialize); err != nil {
-			i.Close()
-			return nil, err
+	for _, f := range []struct{ export, name string }{{rewrite.ExportStart, "start function"}, {abi.Initialize, abi.Initialize}} {
+		if function := i.guest.ExportedFunction(f.export); function != nil {
+			i.begin()
+			if err := i.run(f.name, function); err != nil {
+				i.Close()
+				return nil, err
+			}
 		}
 	}
 	return i, nil
 }
-
-func (m *Module) instance(ctx context.Context, c InstanceConfig) (*Instance, error) {
-	if c.Logger == nil {
-		c.Logger = slog.Default()
-	}
-	if c.Now == nil {
-		c.Now = func() int64 { return time.Now().UnixMilli() }
-	}
-	i := &Instance{module: m, config: c, limits: withDefaults(c.Limits), collector: c.Collector, logger: c.Logger}
-	i.context = &callContext{context.Background(), i}
-	i.output[0].level, i.output[1].level = abi.LogInfo, abi.LogWarn
-	i.random = c.Seed
-	i.clock = c.Now() * int64(time.Millisecond)
-	i.memory = &memory{limit: uint64(i.limits.Memory)}
-	ctx = experimental.WithMemoryAllocator(context.WithoutCancel(ctx), i.memory)
-	guest, err := m.runtime.InstantiateModule(ctx, m.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
-	if err != nil {
-		return nil, m.refuse(Refusal{Reason: "can't be instantiated", Err: err})
-	}
-	i.guest = guest
-	f := func(name string) api.Function { return guest.ExportedFunction(name) }
-	i.exports = exports{f(abi.ExportDescribe), f(abi.ExportAlloc), f(abi.ExportOpen), f(abi.ExportProcess), f(abi.ExportPoll), f(abi.ExportFlush), f(abi.ExportEnd)}
-	return i, nil
-}
-
-func (m *Module) trace(t string) string { return "\n\t" + t }

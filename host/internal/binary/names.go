@@ -1,0 +1,22 @@
+package binary
+
+// FunctionNames reads the content of a name section: names of functions by index. It
+// is for messages, so what is wrong with the section ends it silently.
+func FunctionNames(section []byte) map[uint32]string {
+	names := map[uint32]string{}
+	r := reader{b: section}
+	for r.more() {
+		id := r.byte()
+		s := reader{b: r.take(r.u32())}
+		if id != 1 || r.err != nil {
+			continue
+		}
+		for n := s.count("names", maxFunctions); n > 0 && s.err == nil; n-- {
+			index, name := s.u32(), s.name()
+			if s.err == nil {
+				names[index] = name
+			}
+		}
+	}
+	return names
+}
