@@ -70,13 +70,12 @@ type vertex struct {
 	rejectV      *value
 
 	// Build fills these in.
-	settings   []byte
-	module     *Module
-	takes      []string // inputs
-	gives      []string // outputs
-	own        int      // of gives, how many are the operator's own, not the engine's
-	known      bool     // takes and gives are right
-	configJSON []byte
+	settings []byte
+	module   *Module
+	takes    []string // inputs
+	gives    []string // outputs
+	own      int      // of gives, how many are the operator's own, not the engine's
+	known    bool     // takes and gives are right
 }
 
 // input is an entry of `inputs`.
