@@ -27,7 +27,7 @@ guests-quakes: $(filter examples/quakes/%,$(call guests_of,go))
 	$(ZIG) cc -target wasm32-freestanding $(C_FLAGS) -std=c11 -nostdlib -Wl,--no-entry -Wl,-z,stack-size=65536 -o $@ $<
 
 %.wasm: %/main.cpp $$(wildcard $$*/*.cpp $$*/*.h) sdk/c/wasmill.h .tools/zig/installed-$(ZIG_VERSION)
-	$(ZIG) c++ -target wasm32-wasi -mexec-model=reactor $(C_FLAGS) -std=c++20 -fno-exceptions -fno-rtti -Wl,-z,stack-size=262144 -o $@ $<
+	$(ZIG) c++ -target wasm32-wasi -mexec-model=reactor $(C_FLAGS) -std=c++20 -Wno-missing-designated-field-initializers -fno-exceptions -fno-rtti -Wl,-z,stack-size=262144 -o $@ $<
 
 %.wasm: %/main.ts $$(wildcard $$*/*.ts) $(wildcard sdk/assemblyscript/*.ts) .tools/assemblyscript/installed
 	$(ASC) $< -o $@ -O3 --runtime incremental --exportRuntime=false --use abort= --enable simd,bulk-memory

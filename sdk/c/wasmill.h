@@ -59,7 +59,8 @@ typedef struct wasmill_bytes {
     constexpr char operator[](uint32_t i) const { return ptr[i]; }
     constexpr explicit operator bool() const { return ptr != nullptr; }
 #ifdef WASMILL_STRING_VIEW
-    constexpr wasmill_bytes(std::string_view s) : ptr(s.data() ? s.data() : ""), len(uint32_t(s.size())) {}
+    template <class S> requires requires(const S &s) { s.data(); std::string_view(s); }
+    constexpr wasmill_bytes(const S &s) : ptr(s.data() ? s.data() : ""), len(uint32_t(s.size())) {}
     constexpr operator std::string_view() const { return {ptr, len}; }
 #endif
 #endif
@@ -103,10 +104,6 @@ typedef struct wasmill_context {
     int reject(wasmill_bytes reason);
     int fail(wasmill_bytes message);
     void log(int level, wasmill_bytes line);
-    void count(wasmill_bytes name, double n = 1);
-    void gauge(wasmill_bytes name, double value);
-    void observe(wasmill_bytes name, double value);
-    int64_t now();
 #endif
 } wasmill_context;
 
@@ -208,21 +205,35 @@ static inline uint32_t wasmill_strlen(const char *text) {
     return (uint32_t)(p - text);
 }
 
+static inline wasmill_bytes wasmill_string(const char *text) {
+    wasmill_bytes b = {text, wasmill_strlen(text)};
+    return b;
+}
+
 /* The message of the failure; the caller returns what this returns. */
-static inline int wasmill_fail(wasmill_context *c, const char *message) {
-    if (!c->failed) wasmill_host_fail(message, wasmill_strlen(message));
+static inline int wasmill_fail_bytes(wasmill_context *c, wasmill_bytes message) {
+    if (!c->failed) wasmill_host_fail(message.ptr, message.len);
     c->failed = true;
     return WASMILL_FAILED;
 }
 
+static inline int wasmill_fail(wasmill_context *c, const char *message) {
+    return wasmill_fail_bytes(c, wasmill_string(message));
+}
+
 /* Gives the current record up as bad; the job file says what becomes of it. */
-static inline int wasmill_reject(wasmill_context *c, const char *reason) {
+static inline int wasmill_reject_bytes(wasmill_context *c, wasmill_bytes reason) {
     if (c->index < 0) return wasmill_fail(c, "there is no record to reject outside of process");
-    wasmill_host_reject(c->index, reason, wasmill_strlen(reason));
+    wasmill_host_reject(c->index, reason.ptr, reason.len);
     return WASMILL_OK;
 }
 
-static inline void wasmill_log(int level, const char *line) { wasmill_host_log(level, line, wasmill_strlen(line)); }
+static inline int wasmill_reject(wasmill_context *c, const char *reason) {
+    return wasmill_reject_bytes(c, wasmill_string(reason));
+}
+
+static inline void wasmill_log_bytes(int level, wasmill_bytes line) { wasmill_host_log(level, line.ptr, line.len); }
+static inline void wasmill_log(int level, const char *line) { wasmill_log_bytes(level, wasmill_string(line)); }
 static inline void wasmill_count(const char *name, double n) { wasmill_host_metric(0, name, wasmill_strlen(name), n); }
 static inline void wasmill_gauge(const char *name, double v) { wasmill_host_metric(1, name, wasmill_strlen(name), v); }
 static inline void wasmill_observe(const char *name, double v) { wasmill_host_metric(2, name, wasmill_strlen(name), v); }
@@ -380,17 +391,17 @@ static inline __attribute__((always_inline)) int wasmill_run_process(const wasmi
 
 /* A JSON writer, for what the operator says of itself. */
 
-typedef struct wasmill_text {
+typedef struct wasmill_writer {
     char *ptr;
     uint32_t len, cap;
-} wasmill_text;
+} wasmill_writer;
 
-static inline void wasmill_put(wasmill_text *t, const char *s) {
+static inline void wasmill_put(wasmill_writer *t, const char *s) {
     for (; *s; s++)
         if (t->len < t->cap) t->ptr[t->len++] = *s;
 }
 
-static inline void wasmill_put_string(wasmill_text *t, const char *s) {
+static inline void wasmill_put_string(wasmill_writer *t, const char *s) {
     wasmill_put(t, "\"");
     for (; *s; s++) {
         char one[2] = {*s, 0};
@@ -400,7 +411,7 @@ static inline void wasmill_put_string(wasmill_text *t, const char *s) {
     wasmill_put(t, "\"");
 }
 
-static inline void wasmill_put_ports(wasmill_text *t, const char *const *names, const char *otherwise) {
+static inline void wasmill_put_ports(wasmill_writer *t, const char *const *names, const char *otherwise) {
     wasmill_put(t, "[");
     if (!names[0] && otherwise) wasmill_put_string(t, otherwise);
     for (int i = 0; i < WASMILL_MAX_PORTS && names[i]; i++) {
@@ -416,9 +427,9 @@ static inline int wasmill_outputs(const wasmill_operator *op) {
     return n || op->no_outputs ? n : 1;
 }
 
-static inline wasmill_text wasmill_describe_operator(const wasmill_operator *op) {
+static inline wasmill_writer wasmill_describe_operator(const wasmill_operator *op) {
     uint32_t cap = 4096 + (op->config_schema ? wasmill_strlen(op->config_schema) : 0);
-    wasmill_text t = {(char *)wasmill_grow(cap), 0, cap};
+    wasmill_writer t = {(char *)wasmill_grow(cap), 0, cap};
     if (!t.ptr) return t;
     wasmill_put(&t, "{\"abi\":1,\"name\":");
     wasmill_put_string(&t, op->name ? op->name : "operator");
@@ -589,6 +600,21 @@ static inline int wasmill_run_open(const wasmill_operator *op, wasmill_context *
     return wasmill_finish(c, op->open ? op->open(c) : WASMILL_OK);
 }
 
+#ifdef __cplusplus
+inline int wasmill_context::emit(const wasmill_record &r) { return wasmill_emit(this, &r); }
+inline int wasmill_context::emit(int output, const wasmill_record &r) { return wasmill_emit_out(this, output, &r); }
+inline int wasmill_context::emit_to(int output, int partition, const wasmill_record &r) { return wasmill_emit_to(this, output, partition, &r); }
+inline int wasmill_context::reject(wasmill_bytes reason) { return wasmill_reject_bytes(this, reason); }
+inline int wasmill_context::fail(wasmill_bytes message) { return wasmill_fail_bytes(this, message); }
+inline void wasmill_context::log(int level, wasmill_bytes line) { wasmill_log_bytes(level, line); }
+
+namespace wasmill {
+using record = wasmill_record;
+using context = wasmill_context;
+using bytes = wasmill_bytes;
+}
+#endif
+
 /* WASMILL_OPERATOR(.name = "…", .process = …) makes the exports. Once in a program;
  * fields in the order of wasmill_operator. */
 #define WASMILL_OPERATOR(...)                                                                          \
@@ -598,7 +624,7 @@ static inline int wasmill_run_open(const wasmill_operator *op, wasmill_context *
     static wasmill_context wasmill_ctx;                                                                \
     static struct { char *ptr; uint32_t cap; } wasmill_input;                                          \
     WASMILL_CALL(wasmill_describe) int64_t wasmill_describe(void) {                                    \
-        wasmill_text t = wasmill_describe_operator(&wasmill_op);                                       \
+        wasmill_writer t = wasmill_describe_operator(&wasmill_op);                                       \
         return (int64_t)((uint64_t)(uintptr_t)t.ptr << 32 | t.len);                                    \
     }                                                                                                  \
     WASMILL_CALL(wasmill_alloc) void *wasmill_alloc(uint32_t size) {                                   \
