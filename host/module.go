@@ -23,6 +23,7 @@ type Module struct {
 	compiled    wazero.CompiledModule
 	description abi.Description
 
+	inspection   Inspection
 	plain        bool // without safepoints
 	info         rewrite.Info
 	cache        wazero.CompilationCache // nil if there is none
@@ -55,6 +56,7 @@ func (h *Host) Load(ctx context.Context, wasm []byte) (_ *Module, err error) {
 		return nil, err
 	}
 	m.keep(b)
+	m.inspect(b, len(wasm))
 	if err := m.compile(ctx, h, b); err != nil {
 		return nil, err
 	}
