@@ -25,7 +25,7 @@ var layers = [][]string{
 	{"runtime/operator", "runtime/exchange"},
 	{"host", "runtime/connector", "runtime/task", "cluster"},
 	{"cluster/coordinator", "cluster/worker", "sdk/tck", "runtime/connector/conntest"},
-	{"cmd/wasmill", "examples", ""},
+	{"cmd", "examples", ""},
 }
 
 // only says who may import a dependency. Tests may import all of them.
