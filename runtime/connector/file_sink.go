@@ -26,6 +26,7 @@ type fileSink struct {
 	file    *os.File
 	written bool   // the file has bytes
 	buf     []byte // encoded, not written yet
+	broken  error  // a write that failed: part of buf may be in the file
 	// earlier is, in a run from nothing, what earlier runs left of this subtask's
 	// share; it goes when the first transaction is committed.
 	earlier []earlierFile
@@ -116,8 +117,8 @@ func (s *fileSink) Write(batch []byte) error {
 
 // Flush hands what is encoded to the operating system.
 func (s *fileSink) Flush() error {
-	if len(s.buf) == 0 {
-		return nil
+	if s.broken != nil || len(s.buf) == 0 {
+		return s.broken
 	}
 	if s.file == nil {
 		if err := s.begin(); err != nil {
@@ -125,7 +126,8 @@ func (s *fileSink) Flush() error {
 		}
 	}
 	if _, err := s.file.Write(s.buf); err != nil {
-		return s.failed("write file", err)
+		s.broken = s.failed("write file", err)
+		return s.broken
 	}
 	s.written = true
 	if s.buf = s.buf[:0]; cap(s.buf) > 4*sinkBuffer {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 
 	"github.com/wasmill/wasmill/runtime/fault"
@@ -22,12 +23,21 @@ func openSocket(ctx context.Context, op *graph.Operator, c Context) (operator.So
 	}
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", with.Address)
 	if err != nil {
-		if opErr := (*net.OpError)(nil); errors.As(err, &opErr) {
-			err = opErr.Err
-		}
-		return nil, placed(with.Address, "start what sends the lines first, such as: nc -lk 9999", fault.As(fault.ErrTransient, fmt.Errorf("connect socket: %w", err)))
+		return nil, placed(with.Address, "start what sends the lines first, such as: nc -lk 9999", fault.As(fault.ErrTransient, fmt.Errorf("connect socket: %w", syscallCause(err))))
 	}
 	return newStreamSource(with.Address, input{Reader: conn, interrupt: conn.Close}, with.MaxLine, op.Format, c)
+}
+
+// syscallCause is an error without the addresses, of which the place names the one
+// that matters.
+func syscallCause(err error) error {
+	if sysErr := (*os.SyscallError)(nil); errors.As(err, &sysErr) {
+		return sysErr.Err
+	}
+	if opErr := (*net.OpError)(nil); errors.As(err, &opErr) {
+		return opErr.Err
+	}
+	return cause(err)
 }
 
 func validAddress(address string) error {

@@ -70,7 +70,7 @@ func (s *streamSource) Poll(most int) (operator.Status, error) {
 		s.done = true
 		return operator.End, nil
 	case errors.As(err, &lost):
-		return operator.End, placed(s.name, "", fault.As(fault.ErrTransient, fmt.Errorf("read: %w", lost.err)))
+		return operator.End, placed(s.name, "", fault.As(fault.ErrTransient, fmt.Errorf("read: %w", syscallCause(lost.err))))
 	}
 	return operator.End, err
 }
