@@ -20,7 +20,7 @@ import (
 
 // How long the coordinator waits, when Config does not say.
 const (
-	DefaultWorkerTimeout = 4 * time.Second
+	DefaultWorkerTimeout = 5 * time.Second
 	DefaultStopTimeout   = 5 * time.Second
 	DefaultJoinTimeout   = 30 * time.Second
 )

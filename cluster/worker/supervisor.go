@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"time"
 )
 
@@ -39,6 +40,11 @@ func Supervise(ctx context.Context, engine *exec.Cmd) error {
 	}
 	defer pings.Close()
 	engine.ExtraFiles = []*os.File{beatEnd, pingEnd}
+	// Where the kernel can tie the engine's life to its supervisor's, it does so to the
+	// thread that starts it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	dieWithParent(engine)
 	err = engine.Start()
 	beatEnd.Close()
 	pingEnd.Close()

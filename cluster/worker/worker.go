@@ -71,6 +71,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	if err := w.register(); err != nil {
 		return err
 	}
+	w.beat()
 	again := time.NewTicker(registerEvery)
 	defer again.Stop()
 	heartbeat := time.NewTicker(heartbeatEvery)
@@ -78,6 +79,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
+			w.send(cluster.Leaving{Reason: context.Cause(ctx).Error()})
 			return context.Cause(ctx)
 		case <-w.config.Transport.Lost():
 			return w.config.Transport.Err()

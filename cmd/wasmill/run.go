@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 	"go.opentelemetry.io/otel/attribute"
@@ -130,6 +129,3 @@ func interruptible(ctx context.Context) (context.Context, func()) {
 	}()
 	return ctx, func() { signal.Stop(signals); close(done); cancel(nil) }
 }
-
-// shutdownPatience is how long workers may take to end by themselves.
-const shutdownPatience = 3 * time.Second

@@ -39,7 +39,7 @@ func inheritedConfig(cmd *cobra.Command) inherited {
 type child struct {
 	cmd    *exec.Cmd
 	leash  *os.File
-	exited chan error
+	exited chan struct{} // closed when it is gone
 }
 
 func startWorkers(cmd *cobra.Command, o runOptions, modules *worker.Modules) (*workers, error) {
@@ -86,6 +86,7 @@ func startProcesses(o runOptions, config inherited) (*workers, error) {
 		}
 		w.names = append(w.names, name)
 		w.children = append(w.children, c)
+		go w.reap(name, c)
 	}
 	return w, nil
 }
@@ -135,10 +136,27 @@ func startChild(name, clusterName, address string, config inherited) (*child, er
 		leash.Close()
 		return nil, fmt.Errorf("start worker %s: %w", name, err)
 	}
-	c := &child{cmd: cmd, leash: leash, exited: make(chan error, 1)}
-	go func() { c.exited <- cmd.Wait() }()
-	return c, nil
+	return &child{cmd: cmd, leash: leash, exited: make(chan struct{})}, nil
 }
+
+// reap waits for a child and tells the coordinator, which may not know yet: a killed
+// supervisor takes its engine with it, and nobody is left to say so.
+func (w *workers) reap(name string, c *child) {
+	err := c.cmd.Wait()
+	close(c.exited)
+	if err == nil {
+		return
+	}
+	leaving := cluster.Leaving{Reason: fmt.Sprintf("supervisor ended: %v", err)}
+	// After the job's end nobody listens.
+	_ = w.transport.Send(cluster.CoordinatorAddress, cluster.Envelope{From: name, Term: 1, Message: leaving})
+}
+
+// How long workers may take to end by themselves, and to do so when let go.
+const (
+	shutdownPatience = 2 * time.Second
+	leashPatience    = time.Second
+)
 
 // stop ends every worker, returns when all are gone, and says what all processes used.
 func (w *workers) stop(engines []int) usage {
@@ -158,18 +176,18 @@ func (w *workers) stop(engines []int) usage {
 	for _, c := range w.children {
 		select {
 		case <-c.exited:
+			c.leash.Close()
+			continue
 		case <-patience:
 			patience = time.After(0)
-			c.leash.Close()
-			select {
-			case <-c.exited:
-			case <-time.After(shutdownPatience):
-				// A stopped supervisor does not see its leash; its engine does.
-				c.cmd.Process.Kill()
-				<-c.exited
-			}
 		}
 		c.leash.Close()
+		select {
+		case <-c.exited:
+		case <-time.After(leashPatience):
+			c.cmd.Process.Kill() // a stopped supervisor does not see its leash
+			<-c.exited
+		}
 	}
 	if w.transport != nil {
 		w.transport.Close()

@@ -1,0 +1,321 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// actAs makes this test binary another process: the command itself, or a NATS server.
+const actAs = "WASMILL_TEST_ACT_AS"
+
+func actAsAnother() {
+	switch os.Getenv(actAs) {
+	case "wasmill":
+		main()
+	case "nats-server":
+		serveNATS()
+	}
+}
+
+// serveNATS serves until it is killed or its input ends, and prints where.
+func serveNATS() {
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	s.Start()
+	s.ReadyForConnections(10 * time.Second)
+	fmt.Println(s.ClientURL())
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	os.Exit(0)
+}
+
+// process is a running wasmill.
+type process struct {
+	cmd    *exec.Cmd
+	stderr *watched
+	exited chan error
+}
+
+// watched is output that a test waits for.
+type watched struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	more chan struct{}
+}
+
+func (w *watched) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.text.Write(p)
+	select {
+	case w.more <- struct{}{}:
+	default:
+	}
+	return len(p), nil
+}
+
+func (w *watched) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.String()
+}
+
+func (w *watched) waitFor(t *testing.T, text string) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	for !strings.Contains(w.String(), text) {
+		select {
+		case <-w.more:
+		case <-deadline:
+			t.Fatalf("no %q within 30s in:\n%s", text, w)
+		}
+	}
+}
+
+// startJob runs a job that never ends by itself, into a folder, and returns when its
+// records flow.
+func startJob(t *testing.T, out string, args ...string) *process {
+	t.Helper()
+	job := filepath.Join(t.TempDir(), "job.yaml")
+	text := `
+version: 1
+job: endless
+parallelism: 2
+operators:
+  in: {source: generator, with: {records: unlimited, rate: 20000, keys: 100, valueSize: 50}}
+  out: {sink: file, inputs: [{from: in, by: key}], with: {path: ` + out + `}}
+`
+	if err := os.WriteFile(job, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p := &process{stderr: &watched{more: make(chan struct{}, 1)}, exited: make(chan error, 1)}
+	p.cmd = exec.Command(os.Args[0], append([]string{"run", job, "--log-level", "info"}, args...)...)
+	p.cmd.Env = append(os.Environ(), actAs+"=wasmill")
+	p.cmd.Stderr = p.stderr
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { p.exited <- p.cmd.Wait() }()
+	t.Cleanup(func() { p.cmd.Process.Kill() })
+	p.stderr.waitFor(t, "to=running")
+	waitUntil(t, "something is staged", func() bool { return len(matches(t, out, ".part-*")) == 2 })
+	return p
+}
+
+// wait returns the exit code.
+func (p *process) wait(t *testing.T, within time.Duration) int {
+	t.Helper()
+	select {
+	case err := <-p.exited:
+		var exit *exec.ExitError
+		if err != nil && !errors.As(err, &exit) {
+			t.Fatal(err)
+		}
+		return p.cmd.ProcessState.ExitCode()
+	case <-time.After(within):
+		t.Fatalf("still there after %s:\n%s", within, p.stderr)
+		return 0
+	}
+}
+
+func waitUntil(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(30 * time.Second)
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("not within 30s: %s", what)
+		}
+	}
+}
+
+func matches(t *testing.T, dir, pattern string) []string {
+	t.Helper()
+	all, err := filepath.Glob(filepath.Join(dir, pattern))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// children are the processes that a process started.
+func children(t *testing.T, pid int) []int {
+	t.Helper()
+	var all []int
+	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, list := range lists {
+		data, err := os.ReadFile(list)
+		if err != nil {
+			continue // the thread is gone
+		}
+		for _, f := range strings.Fields(string(data)) {
+			child, err := strconv.Atoi(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, child)
+		}
+	}
+	return all
+}
+
+// family is the supervisors of a run and their engines.
+func (p *process) family(t *testing.T) (supervisors, engines []int) {
+	t.Helper()
+	waitUntil(t, "two workers", func() bool {
+		supervisors, engines = children(t, p.cmd.Process.Pid), nil
+		for _, s := range supervisors {
+			engines = append(engines, children(t, s)...)
+		}
+		return len(supervisors) == 2 && len(engines) == 2
+	})
+	return supervisors, engines
+}
+
+func gone(pid int) bool {
+	state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err != nil || bytes.Contains(state, []byte(") Z "))
+}
+
+func TestFaultsOfWorkersEndTheJob(t *testing.T) {
+	for name, test := range map[string]struct {
+		strike func(t *testing.T, supervisor, engine int)
+		says   string
+	}{
+		"engine killed":      {func(t *testing.T, _, e int) { signalTo(t, e, syscall.SIGKILL) }, "is lost: engine ended: signal: killed"},
+		"engine stopped":     {func(t *testing.T, _, e int) { signalTo(t, e, syscall.SIGSTOP) }, "is lost: engine killed: it made no progress for 3s"},
+		"supervisor killed":  {func(t *testing.T, s, _ int) { signalTo(t, s, syscall.SIGKILL) }, "is lost: supervisor ended: signal: killed"},
+		"supervisor stopped": {func(t *testing.T, s, _ int) { signalTo(t, s, syscall.SIGSTOP) }, "is lost: supervisor was silent for 3s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // most of the time is silence
+			out := t.TempDir()
+			p := startJob(t, out, "--workers", "2")
+			supervisors, engines := p.family(t)
+			test.strike(t, supervisors[1], engines[1])
+			if code := p.wait(t, 10*time.Second); code != exitFailed {
+				t.Errorf("exit code %d, want %d", code, exitFailed)
+			}
+			if !strings.Contains(p.stderr.String(), test.says) {
+				t.Errorf("does not say %q:\n%s", test.says, p.stderr)
+			}
+			if shown := matches(t, out, "part-*"); len(shown) > 0 {
+				t.Errorf("partial results are visible: %s", shown)
+			}
+			for _, pid := range append(supervisors, engines...) {
+				waitUntil(t, "no process is left", func() bool { return gone(pid) })
+			}
+		})
+	}
+}
+
+func signalTo(t *testing.T, pid int, s syscall.Signal) {
+	t.Helper()
+	if err := syscall.Kill(pid, s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAKilledNATSServerEndsTheJob(t *testing.T) {
+	nats := exec.Command(os.Args[0])
+	nats.Env = append(os.Environ(), actAs+"=nats-server")
+	stdin, err := nats.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stdin.Close()
+	address := &watched{more: make(chan struct{}, 1)}
+	nats.Stdout = address
+	if err := nats.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer nats.Wait()
+	address.waitFor(t, "\n")
+	out := t.TempDir()
+	p := startJob(t, out, "--workers", "2", "--nats", strings.TrimSpace(address.String()))
+	supervisors, engines := p.family(t)
+	if err := nats.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if code := p.wait(t, 10*time.Second); code != exitFailed {
+		t.Errorf("exit code %d, want %d", code, exitFailed)
+	}
+	if !strings.Contains(p.stderr.String(), "connection to NATS lost") {
+		t.Errorf("does not name NATS:\n%s", p.stderr)
+	}
+	if shown := matches(t, out, "part-*"); len(shown) > 0 {
+		t.Errorf("partial results are visible: %s", shown)
+	}
+	for _, pid := range append(supervisors, engines...) {
+		waitUntil(t, "no process is left", func() bool { return gone(pid) })
+	}
+}
+
+func TestAnUnreachableNATSServerIsNamed(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := "nats://" + free.Addr().String()
+	free.Close()
+	var stderr bytes.Buffer
+	cmd := exec.Command(os.Args[0], "run", "testdata/endless.yaml", "--workers", "1", "--nats", address)
+	cmd.Env = append(os.Environ(), actAs+"=wasmill")
+	cmd.Stderr = &stderr
+	err = cmd.Run()
+	if code := cmd.ProcessState.ExitCode(); code != exitUnreachable {
+		t.Errorf("exit code %d (%v), want %d", code, err, exitUnreachable)
+	}
+	if !strings.Contains(stderr.String(), address) {
+		t.Errorf("does not name the address:\n%s", &stderr)
+	}
+}
+
+func TestCtrlCLeavesNothingBehind(t *testing.T) {
+	for name, args := range map[string][]string{"in one process": nil, "over NATS": {"--workers", "2"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			out := t.TempDir()
+			p := startJob(t, out, args...)
+			var all []int
+			if args != nil {
+				supervisors, engines := p.family(t)
+				all = append(supervisors, engines...)
+			}
+			signalTo(t, p.cmd.Process.Pid, syscall.SIGINT)
+			if code := p.wait(t, 10*time.Second); code != exitInterrupted {
+				t.Errorf("exit code %d, want %d:\n%s", code, exitInterrupted, p.stderr)
+			}
+			if left := append(matches(t, out, "*"), matches(t, out, ".*part*")...); len(left) > 0 {
+				t.Errorf("left behind: %s", left)
+			}
+			for _, pid := range all {
+				if !gone(pid) {
+					t.Errorf("process %d is left", pid)
+				}
+			}
+		})
+	}
+}
