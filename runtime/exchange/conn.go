@@ -134,3 +134,24 @@ func (c *Conn) reserve(channels, credit int) (each int, err error) {
 	c.granted += each * channels
 	return each, nil
 }
+
+func (c *Conn) subscribe(subject string, messages, bytes int, handle func(frame []byte)) (cancel func() error, err error) {
+	sub, err := c.nats.Subscribe(subject, func(m *nats.Msg) { handle(m.Data) })
+	if err != nil {
+		return nil, err
+	}
+	if err := sub.SetPendingLimits(messages, bytes); err != nil {
+		return nil, err
+	}
+	return func() error {
+		err := sub.Unsubscribe()
+		if err == nil || errors.Is(err, nats.ErrConnectionClosed) || errors.Is(err, nats.ErrBadSubscription) {
+			return nil
+		}
+		return fmt.Errorf("unsubscribe from %s: %w", subject, err)
+	}, nil
+}
+
+func (c *Conn) publish(subject string, frame []byte) error { return c.nats.Publish(subject, frame) }
+
+func (c *Conn) flush() error { return c.nats.FlushTimeout(flushTimeout) }

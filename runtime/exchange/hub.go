@@ -6,33 +6,50 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/wasmill/wasmill/runtime/fault"
 	"github.com/wasmill/wasmill/runtime/graph"
 )
 
+// transport is what a hub needs of NATS. Handlers are called on other goroutines, in
+// order for each subject; frames are theirs to keep.
+type transport interface {
+	join(h *Hub) error
+	leave(h *Hub, granted int)
+	reserve(channels, credit int) (each int, err error)
+	subscribe(subject string, messages, bytes int, handle func(frame []byte)) (cancel func() error, err error)
+	publish(subject string, frame []byte) error // copies the frame
+	flush() error
+}
+
 // Hub is one worker's end of the exchange for one attempt of one job. All inboxes of
 // all workers are made, and Ready, before any writer sends.
 type Hub struct {
-	config Config
-	prefix string // of the subjects of this attempt
-	pool   pool
-	failed chan struct{}
+	config    Config
+	transport transport // nil when all channels are local
+	prefix    string    // of the subjects of this attempt
+	pool      pool
+	failed    chan struct{}
 
-	mu            sync.Mutex
-	err           error                // guarded by mu
-	closed        bool                 // guarded by mu
-	ports         map[Channel]*port    // guarded by mu
-	inboxes       []*Inbox             // guarded by mu
-	writers       []*Writer            // guarded by mu
-	subscriptions []*nats.Subscription // guarded by mu
-	granted       int                  // guarded by mu; credit reserved on the connection
+	mu      sync.Mutex
+	err     error             // guarded by mu
+	closed  bool              // guarded by mu
+	ports   map[Channel]*port // guarded by mu
+	inboxes []*Inbox          // guarded by mu
+	writers []*Writer         // guarded by mu
+	cancels []func() error    // guarded by mu; end the subscriptions
+	granted int               // guarded by mu; credit reserved on the connection
 }
 
 // NewHub makes a hub. An invalid configuration is told by the first Inbox or Writer.
 func NewHub(c Config) *Hub {
-	h := &Hub{failed: make(chan struct{}), ports: make(map[Channel]*port)}
+	if c.Conn == nil {
+		return newHub(c, nil)
+	}
+	return newHub(c, c.Conn)
+}
+
+func newHub(c Config, t transport) *Hub {
+	h := &Hub{transport: t, failed: make(chan struct{}), ports: make(map[Channel]*port)}
 	err := c.Validate()
 	if c.Credit == 0 {
 		c.Credit = DefaultCredit
@@ -43,8 +60,8 @@ func NewHub(c Config) *Hub {
 	h.config = c
 	h.pool.size = c.FrameSize
 	h.prefix = fmt.Sprintf("%s.%s.%s.%d-%d.", c.Subject, c.Job.Namespace, c.Job.Name, c.Attempt.Term, c.Attempt.Number)
-	if err == nil && c.Conn != nil {
-		err = c.Conn.join(h)
+	if err == nil && t != nil {
+		err = t.join(h)
 	}
 	if err != nil {
 		h.fail(err)
@@ -101,10 +118,10 @@ func (h *Hub) Inbox(task string, subtask int, channels []Channel, remote func(Ch
 }
 
 func (h *Hub) reserve(channels int) (each int, err error) {
-	if h.config.Conn == nil {
+	if h.transport == nil {
 		return 0, errors.New("remote channels need a connection")
 	}
-	if each, err = h.config.Conn.reserve(channels, h.config.Credit); err != nil {
+	if each, err = h.transport.reserve(channels, h.config.Credit); err != nil {
 		return 0, err
 	}
 	h.mu.Lock()
@@ -147,28 +164,25 @@ func (h *Hub) listen(in *Inbox, window int) error {
 
 // subscribe bounds what the client keeps by what the senders may send: the credit and
 // a share of controls.
-func (h *Hub) subscribe(subject string, channels, window int, handle nats.MsgHandler) error {
-	sub, err := h.config.Conn.nats.Subscribe(subject, handle)
-	if err == nil {
-		messages := channels * (window/minCost + maxControls)
-		err = sub.SetPendingLimits(messages, channels*2*window+messages*2*headerSize)
-	}
+func (h *Hub) subscribe(subject string, channels, window int, handle func(frame []byte)) error {
+	messages := channels * (window/minCost + maxControls)
+	cancel, err := h.transport.subscribe(subject, messages, channels*2*window+messages*2*headerSize, handle)
 	if err != nil {
 		return fault.As(fault.ErrTransient, fmt.Errorf("subscribe to %s: %w", subject, err))
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.subscriptions = append(h.subscriptions, sub)
+	h.cancels = append(h.cancels, cancel)
 	return nil
 }
 
 // Ready returns when the server knows the subscriptions of all inboxes, so that
 // writers anywhere may send.
 func (h *Hub) Ready() error {
-	if err := h.Err(); err != nil || h.config.Conn == nil {
+	if err := h.Err(); err != nil || h.transport == nil {
 		return err
 	}
-	if err := h.config.Conn.nats.FlushTimeout(flushTimeout); err != nil {
+	if err := h.transport.flush(); err != nil {
 		return fault.As(fault.ErrTransient, fmt.Errorf("flush subscriptions to NATS: %w", err))
 	}
 	return nil
@@ -215,17 +229,15 @@ func (h *Hub) Close() error {
 		return nil
 	}
 	h.closed = true
-	inboxes, writers, subscriptions, granted := h.inboxes, h.writers, h.subscriptions, h.granted
+	inboxes, writers, cancels, granted := h.inboxes, h.writers, h.cancels, h.granted
 	h.mu.Unlock()
 
 	var errs []error
-	for _, sub := range subscriptions {
-		if err := sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrBadSubscription) {
-			errs = append(errs, fmt.Errorf("unsubscribe from %s: %w", sub.Subject, err))
-		}
+	for _, cancel := range cancels {
+		errs = append(errs, cancel())
 	}
-	if h.config.Conn != nil {
-		h.config.Conn.leave(h, granted)
+	if h.transport != nil {
+		h.transport.leave(h, granted)
 	}
 	for _, w := range writers {
 		w.drop()
@@ -264,7 +276,7 @@ func (h *Hub) grant(p *port, sender *outlet, limit uint64) {
 	}
 	var frame [headerSize]byte
 	sealFrame(frame[:], &header{Kind: credit, Attempt: h.config.Attempt, Channel: p.channel, Value: int64(limit)})
-	if err := h.config.Conn.nats.Publish(p.subject, frame[:]); err != nil {
+	if err := h.transport.publish(p.subject, frame[:]); err != nil {
 		h.fail(fault.As(fault.ErrTransient, fmt.Errorf("grant credit on %s: %w", p.channel, err)))
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/wasmill/wasmill/runtime/fault"
 )
 
@@ -184,8 +182,8 @@ func (i *Inbox) signal() {
 }
 
 // receive takes a frame from NATS, on the client's goroutine.
-func (i *Inbox) receive(msg *nats.Msg) {
-	if err := i.receiveFrame(msg.Data); err != nil {
+func (i *Inbox) receive(frame []byte) {
+	if err := i.receiveFrame(frame); err != nil {
 		i.hub.fail(fmt.Errorf("receive for %s: %w", i.name, err))
 	}
 }

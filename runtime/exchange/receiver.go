@@ -1,9 +1,6 @@
 package exchange
 
-import (
-	"github.com/wasmill/wasmill/runtime/fault"
-	"github.com/wasmill/wasmill/runtime/record"
-)
+import "github.com/wasmill/wasmill/runtime/fault"
 
 // receiver is the receiving end of a channel: it accepts frames in order and within
 // credit (D1), and decides when to grant more.
@@ -32,10 +29,10 @@ func (r *receiver) accept(sequence, cost uint64) error {
 	return nil
 }
 
-// probed compares what the sender has sent with what came.
+// probed compares what the sender has sent with what came. An old probe says nothing.
 func (r *receiver) probed(next uint64) error {
-	if due := r.sequence + 1; next != due {
-		return fault.Transientf("sender is at frame %d, here %d was due: %d lost", next, due, int64(next-due))
+	if due := r.sequence + 1; next > due {
+		return fault.Transientf("sender is at frame %d, here %d was due: %d lost", next, due, next-due)
 	}
 	return nil
 }
@@ -55,39 +52,3 @@ func (r *receiver) grant() (limit uint64, due bool) {
 	}
 	return 0, false
 }
-
-// assembly puts a record together from its fragments, which stand next to each other
-// in their channel.
-type assembly struct {
-	record []byte
-	total  int64 // 0: none is begun
-}
-
-// add takes a fragment of a record of total bytes. With the last one it gives the
-// record, a batch of its own, and is ready for the next.
-func (a *assembly) add(total int64, payload []byte) (batch []byte, err error) {
-	if a.total == 0 {
-		if total <= 0 || total > record.MaxSize {
-			return nil, fault.Corruptf("fragment of a record of %d bytes, at most %d are allowed", total, record.MaxSize)
-		}
-		a.total, a.record = total, make([]byte, 0, total)
-	}
-	if total != a.total || int64(len(a.record)+len(payload)) > total {
-		return nil, fault.Corruptf("fragment of %d bytes for a record of %d does not continue %d of %d", len(payload), total, len(a.record), a.total)
-	}
-	a.record = append(a.record, payload...)
-	if int64(len(a.record)) < total {
-		return nil, nil
-	}
-	batch = a.record
-	*a = assembly{}
-	if n, err := record.Validate(batch); err != nil {
-		return nil, err
-	} else if n != 1 {
-		return nil, fault.Corruptf("fragments make up %d records, not one", n)
-	}
-	return batch, nil
-}
-
-// begun reports whether fragments are missing.
-func (a *assembly) begun() bool { return a.total != 0 }
