@@ -2,7 +2,6 @@ package graph
 
 import (
 	"errors"
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -179,12 +178,13 @@ func (b *builder) relative(path string) string {
 	return path
 }
 
-// oneLine is the text of an error of somebody else's, fit for a line of ours.
+// oneLine is the text of an error of somebody else's, fit for a line of ours: what is
+// too long loses its middle.
 func oneLine(err error) string {
-	const most = 400
+	const most = 300
 	text := strings.Join(strings.Fields(strings.ToValidUTF8(err.Error(), "?")), " ")
 	if len(text) > most {
-		text = fmt.Sprintf("%s…", strings.ToValidUTF8(text[:most], ""))
+		text = strings.ToValidUTF8(text[:most/2]+" … "+text[len(text)-most/2:], "")
 	}
 	return text
 }

@@ -69,11 +69,14 @@ func compileSchema(schema json.RawMessage) (*jsonschema.Schema, error) {
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
 	c.UseLoader(nothingElse{})
-	if err := c.AddResource("config.json", document); err != nil {
+	if err := c.AddResource(schemaURL, document); err != nil {
 		return nil, err
 	}
-	return c.Compile("config.json")
+	return c.Compile(schemaURL)
 }
+
+// schemaURL is what relative references of a schema are resolved against.
+const schemaURL = "urn:wasmill:config"
 
 type nothingElse struct{}
 
