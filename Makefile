@@ -25,6 +25,11 @@ fuzz: ## every fuzz target for FUZZTIME
 		echo "$$target in $$file"; \
 		(cd $${file%/*} && $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) .) || exit 1; done
 
+SOAK ?= 20
+soak: guests ## every test SOAK times, then every fuzz target for five minutes
+	$(GO) test -count $(SOAK) -timeout 3h ./...
+	$(MAKE) fuzz FUZZTIME=5m
+
 lint: ## gofmt, vet, staticcheck, layers
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) vet ./...
