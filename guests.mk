@@ -30,7 +30,7 @@ guests-quakes: $(filter examples/quakes/%,$(call guests_of,go))
 	$(ZIG) c++ -target wasm32-wasi -mexec-model=reactor $(C_FLAGS) -std=c++20 -Wno-missing-designated-field-initializers -fno-exceptions -fno-rtti -Wl,-z,stack-size=262144 -o $@ $<
 
 %.wasm: %/main.ts $$(wildcard $$*/*.ts) $(wildcard sdk/assemblyscript/*.ts) .tools/assemblyscript/installed
-	$(ASC) $< -o $@ -O3 --runtime incremental --exportRuntime=false --use abort= --enable simd,bulk-memory
+	$(ASC) $< -o $@ -O3 --runtime incremental --use abort= --enable simd,bulk-memory
 
 .tools/zig/installed-$(ZIG_VERSION):
 	python3 -m venv .tools/zig
