@@ -63,6 +63,7 @@ type Coordinator struct {
 	ref     cluster.AttemptRef
 	members map[string]*member
 	stats   map[id.Subtask]cluster.Stats
+	phases  *phases
 	started time.Time
 	ended   time.Time
 }
@@ -103,6 +104,7 @@ func (c *Coordinator) Run(ctx context.Context) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	c.phases = newPhases(ctx, c.ref)
 	begun := time.Now()
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
@@ -248,6 +250,7 @@ func (c *Coordinator) step(e Event) {
 
 func (c *Coordinator) transition(t Transition) {
 	log := c.config.Logger.With("namespace", c.ref.Job.Namespace, "job", c.ref.Job.Name, "attempt", c.ref.Attempt.String())
+	c.phases.transition(t)
 	switch {
 	case t.To == Running:
 		c.started = time.Now()
