@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -54,7 +55,7 @@ func newTelemetry(ctx context.Context, addr string, job ...attribute.KeyValue) (
 		return t, nil
 	}
 	registry := prometheus.NewRegistry()
-	exporter, err := otelprometheus.New(otelprometheus.WithRegisterer(registry))
+	exporter, err := otelprometheus.New(otelprometheus.WithRegisterer(registry), otelprometheus.WithoutScopeInfo())
 	if err != nil {
 		return nil, fmt.Errorf("open metrics exporter: %w", err)
 	}
@@ -71,6 +72,7 @@ func newTelemetry(ctx context.Context, addr string, job ...attribute.KeyValue) (
 	mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	go server.Serve(listener)
+	slog.Info("serving metrics", "url", "http://"+listener.Addr().String()+"/metrics")
 	t.closers = append(t.closers, server.Shutdown)
 	return t, nil
 }
@@ -101,7 +103,7 @@ func (t *telemetry) instruments(meter metric.Meter) error {
 			return err
 		}
 	}
-	_, err := meter.Float64ObservableGauge("wasmill.job.running", metric.WithUnit("1"), metric.WithDescription("1 while records flow"),
+	_, err := meter.Float64ObservableGauge("wasmill.job.running", metric.WithDescription("1 while records flow"),
 		metric.WithFloat64Callback(func(_ context.Context, o metric.Float64Observer) error {
 			t.mu.Lock()
 			defer t.mu.Unlock()
