@@ -66,16 +66,12 @@ func (b *builder) readFormats(o *vertex, spec ConnectorSpec) {
 	if o.role == RoleSink {
 		return
 	}
-	structured := o.format.Decode == "json" || o.format.Decode == "csv"
-	if o.key != nil && !structured {
-		b.add(o.key.named(), "write decode: json or decode: csv", "there are no fields to take a key from")
+	// Whatever is decoded may be JSON, lines too: whether it is, each record shows.
+	if o.key != nil && len(spec.Formats) == 0 {
+		b.add(o.key.named(), "remove it", "records of source %s have no fields", o.what)
 	}
-	switch {
-	case o.timestamp == nil:
-	case !spec.Timestamps:
+	if o.timestamp != nil && !spec.Timestamps {
 		b.add(o.timestamp.named(), "remove it", "source %s sets the timestamps itself", o.what)
-	case o.format.TimestampField != "" && !structured:
-		b.add(o.timestamp.named(), "write decode: json or decode: csv", "there are no fields to take a timestamp from")
 	}
 }
 
