@@ -49,10 +49,10 @@ func take(text []byte, c byte) (rest []byte, ok bool) {
 
 // cutString cuts off a string with its quotes.
 func cutString(text []byte) (s, rest []byte, ok bool) {
-	if rest, ok = take(text, '"'); !ok {
+	text = space(text)
+	if len(text) == 0 || text[0] != '"' {
 		return nil, text, false
 	}
-	text = space(text)
 	for i := 1; i < len(text); i++ {
 		switch c := text[i]; {
 		case c == '"':
