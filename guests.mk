@@ -2,7 +2,7 @@
 # with a main.go, main.c, main.cpp or main.ts; it is built into FOLDER.wasm beside it.
 # Toolchains live in .tools/; nothing outside the tree is written but Go's own caches.
 
-GUEST_FOLDERS := examples/*/* sdk/go/example/* sdk/c/example/* sdk/assemblyscript/example/* sdk/tck/guests/*
+GUEST_FOLDERS := examples/*/* sdk/go/example/* sdk/c/example/* sdk/assemblyscript/example/* sdk/tck/guests/* cmd/wasmill-bench/guests/*
 guests_of = $(patsubst %/main.$(1),%.wasm,$(wildcard $(addsuffix /main.$(1),$(GUEST_FOLDERS))))
 
 TOOLS := $(CURDIR)/.tools
@@ -42,3 +42,18 @@ guests-quakes: $(filter examples/quakes/%,$(call guests_of,go))
 	cp $^ $(@D)
 	npm ci --prefix $(@D) --cache $(TOOLS)/npm-cache --no-audit --no-fund --silent
 	touch $@
+
+.PHONY: test-sdk
+test: guests test-sdk
+test-sdk: test-sdk-go test-sdk-c ## the SDKs' own tests
+
+.PHONY: test-sdk-go test-sdk-c
+test-sdk-go:
+	cd sdk/go && $(GO) vet ./... && $(GO) test ./...
+
+C_TESTS := $(wildcard sdk/c/test/*_test.c sdk/c/example/*/*_test.c)
+test-sdk-c: .tools/zig/installed-$(ZIG_VERSION)
+	@mkdir -p .tools/test
+	@for t in $(C_TESTS); do echo "$$t"; \
+		$(ZIG) cc -std=c11 -O1 -fsanitize=undefined -Wall -Wextra -Werror -Isdk/c -o .tools/test/c $$t && \
+		.tools/test/c runtime/record/testdata/golden.json || exit 1; done

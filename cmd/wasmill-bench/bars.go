@@ -1,0 +1,86 @@
+package main
+
+// bound says which side of a bar is good.
+type bound string
+
+const (
+	atMost  bound = "at most"
+	atLeast bound = "at least"
+	noBar   bound = "" // told for understanding, not judged
+)
+
+// bar is what a figure is held against.
+type bar struct {
+	name  string
+	bound bound
+	limit float64
+	unit  string
+}
+
+// The names of the bars, as measurements use them.
+const (
+	recordCursor        = "record cursor"
+	recordCursorAllocs  = "record cursor, allocations"
+	recordBuilder       = "record builder, 100 B values"
+	recordBuilderAllocs = "record builder, allocations"
+	hostCall            = "host call, empty batch, empty C guest"
+	hostCallAllocs      = "host call, allocations"
+	safepointsMedian    = "safepoints on against off, median kernel"
+	safepointsWorst     = "safepoints on against off, worst kernel"
+	chainC              = "C pass-through, chained, one core"
+	chainCPerCPU        = "C pass-through, chained, per CPU second"
+	chainGo             = "Go pass-through, chained, one core"
+	chainGoPerCPU       = "Go pass-through, chained, per CPU second"
+	queueC              = "C by key, local queues, 2 subtasks"
+	queueCPerCPU        = "C by key, local queues, per CPU second"
+	natsC               = "C by key, 2 worker processes over NATS"
+	natsShare           = "the same, bytes against bare nats.go"
+	natsOneWay          = "C, every record over NATS"
+	natsOneWayShare     = "the same, bytes on the wire against bare nats.go"
+	bareNATS            = "bare nats.go, 32 KiB messages"
+	latencyP50          = "latency at half load over NATS, p50"
+	latencyP99          = "latency at half load over NATS, p99"
+	stallGrowth         = "receiver stalled 60 s, sender's growth beyond credit"
+	stallFlow           = "receiver stalled 60 s, slowest 5 s of its neighbour"
+	stallArrived        = "receiver stalled 60 s, records that arrive"
+	loopStopped         = "endless loop, stopped after"
+	loopNeighbour       = "endless loop, p99 of the guest beside it"
+	firstRecord         = "run to first record, warm cache, Go guest of 2 MB"
+	freshJob            = "make run on a fresh machine, the job"
+	freshRest           = "make run on a fresh machine, download and compile"
+	binarySize          = "wasmill binary"
+)
+
+// bars are in the order of the report.
+var bars = []bar{
+	{recordCursor, atMost, 8, "ns/record"},
+	{recordCursorAllocs, atMost, 0, "allocs/op"},
+	{recordBuilder, atMost, 20, "ns/record"},
+	{recordBuilderAllocs, atMost, 0, "allocs/op"},
+	{hostCall, atMost, 150, "ns"},
+	{hostCallAllocs, atMost, 0, "allocs/op"},
+	{safepointsMedian, atMost, 1.25, "×"},
+	{safepointsWorst, atMost, 2, "×"},
+	{chainC, atLeast, 10e6, "records/s"},
+	{chainCPerCPU, noBar, 0, "records/CPU s"},
+	{chainGo, atLeast, 4e6, "records/s"},
+	{chainGoPerCPU, noBar, 0, "records/CPU s"},
+	{queueC, atLeast, 6e6, "records/s"},
+	{queueCPerCPU, noBar, 0, "records/CPU s"},
+	{natsC, atLeast, 2.5e6, "records/s"},
+	{natsShare, atLeast, 0.5, "×"},
+	{natsOneWay, noBar, 0, "records/s"},
+	{natsOneWayShare, noBar, 0, "×"},
+	{bareNATS, noBar, 0, "bytes/s"},
+	{latencyP50, noBar, 0, "ms"},
+	{latencyP99, atMost, 20, "ms"},
+	{stallGrowth, atMost, 16, "MiB"},
+	{stallFlow, atLeast, 0.9, "× its rate"},
+	{stallArrived, atLeast, 1, "× sent"},
+	{loopStopped, atMost, 2, "× cpuPerBatch"},
+	{loopNeighbour, atMost, 2, "× alone"},
+	{firstRecord, atMost, 400, "ms"},
+	{freshJob, atMost, 2, "s"},
+	{freshRest, noBar, 0, "s"},
+	{binarySize, atMost, 60, "MB"},
+}
