@@ -1,5 +1,10 @@
 package connector
 
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
 // maxNesting bounds the depth of JSON values, as encoding/json does, so that a line of
 // brackets can't exhaust the stack.
 const maxNesting = 10_000
@@ -42,6 +47,9 @@ func (c *jsonCheck) next() byte {
 }
 
 func (c *jsonCheck) space() {
+	if c.at < len(c.text) && c.text[c.at] > ' ' {
+		return
+	}
 	for c.at < len(c.text) {
 		switch c.text[c.at] {
 		case ' ', '\t', '\n', '\r':
@@ -149,7 +157,7 @@ func (c *jsonCheck) elements(depth int) bool {
 
 // str is at the opening quote.
 func (c *jsonCheck) str() bool {
-	for i := c.at + 1; i < len(c.text); i++ {
+	for i := plainEnd(c.text, c.at+1); i < len(c.text); i = plainEnd(c.text, i+1) {
 		switch b := c.text[i]; {
 		case b == '"':
 			c.at = i + 1
@@ -168,6 +176,27 @@ func (c *jsonCheck) str() bool {
 	}
 	c.at = len(c.text)
 	return c.fail("")
+}
+
+// plainEnd is where the characters of a string end that stand for themselves: at the
+// first quote, backslash or control character, found in eight bytes at a time.
+func plainEnd(text []byte, i int) int {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	for ; i+8 <= len(text); i += 8 {
+		x := binary.LittleEndian.Uint64(text[i:])
+		quote, backslash := x^ones*'"', x^ones*'\\'
+		// A byte's top bit is set if it was below what is taken from it; a borrow can
+		// only spoil the bytes above the first that counts.
+		if special := ((x-ones*' ')&^x | (quote-ones)&^quote | (backslash-ones)&^backslash) & tops; special != 0 {
+			return i + bits.TrailingZeros64(special)/8
+		}
+	}
+	for ; i < len(text); i++ {
+		if b := text[i]; b == '"' || b == '\\' || b < ' ' {
+			break
+		}
+	}
+	return i
 }
 
 // escape is the length of the escape behind a backslash; 0 if it is none.

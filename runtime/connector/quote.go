@@ -10,14 +10,13 @@ func appendQuoted(to, text []byte) []byte {
 
 // appendEscaped adds valid UTF-8 as the inside of a JSON string.
 func appendEscaped(to, text []byte) []byte {
-	from := 0
-	for i, b := range text {
-		if b >= ' ' && b != '"' && b != '\\' {
-			continue
+	for {
+		n := plainEnd(text, 0)
+		to = append(to, text[:n]...)
+		if n == len(text) {
+			return to
 		}
-		to = append(to, text[from:i]...)
-		from = i + 1
-		switch b {
+		switch b := text[n]; b {
 		case '"', '\\':
 			to = append(to, '\\', b)
 		case '\n':
@@ -29,6 +28,6 @@ func appendEscaped(to, text []byte) []byte {
 		default:
 			to = append(to, '\\', 'u', '0', '0', hexDigits[b>>4], hexDigits[b&15])
 		}
+		text = text[n+1:]
 	}
-	return append(to, text[from:]...)
 }
