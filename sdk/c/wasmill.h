@@ -597,6 +597,7 @@ static inline int wasmill_run_open(const wasmill_operator *op, wasmill_context *
         c->outputs[i].partition = -1;
     }
     c->index = -1;
+    c->failed = false;
     return wasmill_finish(c, op->open ? op->open(c) : WASMILL_OK);
 }
 
