@@ -34,6 +34,7 @@ lint: ## gofmt, vet, staticcheck, layers
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 	$(GO) test -run TestLayers .
+
 bench: build guests ## every figure beside its bar, into bench.json; about ten minutes on a quiet machine
 	$(GO) run ./cmd/wasmill-bench -o bench.json
 

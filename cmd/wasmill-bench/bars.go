@@ -1,5 +1,7 @@
 package main
 
+import "github.com/wasmill/wasmill/runtime/exchange"
+
 // bound says which side of a bar is good.
 type bound string
 
@@ -40,7 +42,7 @@ const (
 	bareNATS            = "bare nats.go, 32 KiB messages"
 	latencyP50          = "latency at half load over NATS, p50"
 	latencyP99          = "latency at half load over NATS, p99"
-	stallGrowth         = "receiver stalled 60 s, sender's growth beyond credit"
+	stallGrowth         = "receiver stalled 60 s, sender's growth"
 	stallFlow           = "receiver stalled 60 s, slowest 5 s of its neighbour"
 	stallArrived        = "receiver stalled 60 s, records that arrive"
 	loopStopped         = "endless loop, stopped after"
@@ -74,7 +76,7 @@ var bars = []bar{
 	{bareNATS, noBar, 0, "bytes/s"},
 	{latencyP50, noBar, 0, "ms"},
 	{latencyP99, atMost, 20, "ms"},
-	{stallGrowth, atMost, 16, "MiB"},
+	{stallGrowth, atMost, 16 + exchange.DefaultCredit>>20, "MiB"},
 	{stallFlow, atLeast, 0.9, "× its rate"},
 	{stallArrived, atLeast, 1, "× sent"},
 	{loopStopped, atMost, 2, "× cpuPerBatch"},

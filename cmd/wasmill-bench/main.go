@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"slices"
 )
 
 // measurement fills some bars with values.
@@ -75,6 +76,9 @@ func execute(ctx context.Context) error {
 		}
 	}
 	figures := l.figures()
+	if *only != "" {
+		figures = slices.DeleteFunc(figures, func(f figure) bool { return f.Runs == 0 })
+	}
 	if err := writeJSON(*out, figures); err != nil {
 		return err
 	}

@@ -13,8 +13,6 @@ import (
 	"os/exec"
 	"strings"
 	"time"
-
-	"github.com/wasmill/wasmill/runtime/exchange"
 )
 
 // The two flows of the job share each worker's connection. The records of held all have
@@ -123,9 +121,7 @@ func (l *lab) watchStall(ctx context.Context, parent int, address string) error 
 		slowest = min(slowest, (count-last)/then.Sub(at).Seconds())
 		last, at = count, then
 	}
-	// One channel to each of two subtasks of either sink.
-	credit := float64(4 * exchange.DefaultCredit)
-	l.add(stallGrowth, max(0, float64(peak-before)-credit)/(1<<20))
+	l.add(stallGrowth, float64(peak-before)/(1<<20))
 	l.add(stallFlow, slowest/stallRate)
 	return nil
 }
