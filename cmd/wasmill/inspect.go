@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -41,9 +42,8 @@ A module that can't be run is refused with the reason, and exit code 3.`,
 // inspection is what there is to know of a module.
 type inspection struct {
 	Path        string          `json:"path"`
-	SHA256      string          `json:"sha256"`
-	Bytes       int             `json:"bytes"`
 	Description abi.Description `json:"description"`
+	host.Inspection
 }
 
 func inspect(cmd *cobra.Command, path string) (*inspection, error) {
@@ -61,8 +61,14 @@ func inspect(cmd *cobra.Command, path string) (*inspection, error) {
 		return nil, invalid(fmt.Errorf("%s: %w", path, err))
 	}
 	defer m.Close()
-	return &inspection{Path: path, SHA256: m.SHA256(), Bytes: len(wasm), Description: m.Description()}, nil
+	i := &inspection{path, m.Description(), m.Inspect()}
+	// For programs, none is an empty list.
+	i.Imports, i.Exports = orEmpty(i.Imports), orEmpty(i.Exports)
+	i.Features, i.Custom = orEmpty(i.Features), orEmpty(i.Custom)
+	return i, nil
 }
+
+func orEmpty[T any](list []T) []T { return append([]T{}, list...) }
 
 func (i *inspection) writeText(w io.Writer) error {
 	d := i.Description
@@ -74,15 +80,34 @@ func (i *inspection) writeText(w io.Writer) error {
 	}
 	row("module", "%s", strings.TrimSpace(d.Name+" "+d.Version))
 	row("sha256", "%s", i.SHA256)
-	row("size", "%s", humanize.IBytes(uint64(i.Bytes)))
+	row("size", "%s, %d functions", size(int64(i.Bytes)), i.Functions)
 	row("shape", "%s", d.Shape)
 	row("inputs", "%s", strings.Join(d.Inputs, ", "))
 	row("outputs", "%s", strings.Join(d.Outputs, ", "))
 	if d.KeepsKey {
 		row("keys", "records leave under the key they came with")
 	}
+	memory := "starts with " + size(i.Memory.Min)
+	if i.Memory.Max > 0 {
+		memory += ", takes at most " + size(i.Memory.Max)
+	}
+	row("memory", "%s", memory)
+	row("uses", "%s", strings.Join(i.Features, ", "))
+	if i.NoImage == "" {
+		row("image", "can be taken")
+	} else {
+		row("image", "can't be taken: %s", i.NoImage)
+	}
+	var sections []string
+	for _, c := range i.Custom {
+		sections = append(sections, fmt.Sprintf("%s (%s)", c.Name, size(int64(c.Bytes))))
+	}
+	row("sections", "%s", strings.Join(sections, ", "))
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("print result: %w", err)
+	}
+	if err := errors.Join(writeFunctions(w, "imports", i.Imports), writeFunctions(w, "exports", i.Exports)); err != nil {
+		return err
 	}
 	if len(d.Config) == 0 {
 		return nil
@@ -93,4 +118,25 @@ func (i *inspection) writeText(w io.Writer) error {
 	}
 	_, err := fmt.Fprintf(w, "\nconfig schema\n%s\n", schema.String())
 	return err
+}
+
+func size(n int64) string { return humanize.IBytes(uint64(n)) }
+
+func writeFunctions(w io.Writer, title string, functions []host.FunctionType) error {
+	if len(functions) == 0 {
+		return nil
+	}
+	fmt.Fprintf(w, "\n%s\n", title)
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, f := range functions {
+		name := f.Name
+		if f.Module != "" {
+			name = f.Module + "." + name
+		}
+		fmt.Fprintf(table, "  %s\t%s\n", name, f.Type)
+	}
+	if err := table.Flush(); err != nil {
+		return fmt.Errorf("print result: %w", err)
+	}
+	return nil
 }

@@ -89,8 +89,11 @@ func readModule(path string) ([]byte, error) {
 	if err != nil {
 		return nil, reason("module", path, err)
 	}
-	if !info.Mode().IsRegular() {
+	switch {
+	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%s is not a file", path)
+	case info.Size() > host.MaxModule:
+		return nil, fmt.Errorf("%s has %s, a module has at most %s", path, size(info.Size()), size(host.MaxModule))
 	}
 	wasm, err := os.ReadFile(path)
 	if err != nil {

@@ -34,7 +34,11 @@ func TestScripts(t *testing.T) {
 					return err
 				}
 			}
-			return nil
+			large, err := os.Create(filepath.Join(e.WorkDir, "large.wasm"))
+			if err != nil {
+				return err
+			}
+			return errors.Join(large.Truncate(65<<20), large.Close())
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": wantCode},
 	})
