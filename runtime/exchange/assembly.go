@@ -37,3 +37,6 @@ func (a *assembly) add(total int64, payload []byte) (batch []byte, err error) {
 	}
 	return batch, nil
 }
+
+// begun reports whether fragments of a record are missing.
+func (a *assembly) begun() bool { return a.total != 0 }

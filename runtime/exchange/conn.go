@@ -120,13 +120,14 @@ func (c *Conn) leave(h *Hub, granted int) {
 	c.granted -= granted
 }
 
-// reserve takes credit for channels that come in over this connection: what is asked
-// for, or less when half of what is left does not reach.
+// reserve takes credit for the channels of an inbox that come in over this connection:
+// what is asked for, or less, so that an eighth of what is left does; that leaves
+// something for the inboxes of later jobs.
 func (c *Conn) reserve(channels, credit int) (each int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	left := creditPerConn - c.granted
-	each = min(credit, max(maxCost, left/2/channels))
+	each = min(credit, max(maxCost, left/8/channels))
 	if each*channels > left {
 		return 0, fmt.Errorf("%d more channels take %d bytes of credit at least, the connection has %d of %d left: lower the parallelism or spread the job over more workers",
 			channels, each*channels, left, creditPerConn)

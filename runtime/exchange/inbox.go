@@ -54,13 +54,20 @@ func (i *Inbox) Next() (channel int, e Element, ok bool) {
 		if !ok {
 			return 0, Element{}, false
 		}
-		if e.Kind != Fragment {
+		var batch []byte
+		var err error
+		switch {
+		case e.Kind == Fragment:
+			// A fragment is used up once it is copied, so that a record of any size passes
+			// with little credit.
+			batch, err = p.assembly.add(e.Value, e.Batch)
+			i.consume(p, e.cost, 0)
+		case p.assembly.begun():
+			err = fault.Corruptf("%s comes in the middle of a record's fragments", e.Kind)
+			i.Release(e)
+		default:
 			return p.index, e, true
 		}
-		// A fragment is used up once it is copied, so that a record of any size passes
-		// with little credit.
-		batch, err := p.assembly.add(e.Value, e.Batch)
-		i.consume(p, e.cost, 0)
 		if err != nil {
 			i.hub.fail(fmt.Errorf("receive on %s: %w", p.channel, err))
 			return 0, Element{}, false
