@@ -22,6 +22,7 @@ func (i *Instance) begin() {
 	i.mayEmit = false
 	i.emitted = 0
 	i.nowKnown = false
+	i.memory.refused = 0
 	i.meter.begin()
 }
 
@@ -93,7 +94,7 @@ func (i *Instance) poison(err error) error {
 func (i *Instance) fail(name string, err error) error {
 	if i.fault != nil { // a host function stopped the guest, and said why
 		if errors.Is(i.fault, fault.ErrGuest) {
-			i.fault = fault.Guestf("%s: %w%s", name, i.fault, i.said())
+			i.fault = fault.Guestf("%s: %w%s%s", name, i.fault, i.memoryNote(), i.said())
 		}
 		return i.fault
 	}
@@ -103,6 +104,9 @@ func (i *Instance) fail(name string, err error) error {
 		return i.poison(err)
 	}
 	text = strings.TrimPrefix(text, "wasm error: ")
+	if text == "stack overflow" {
+		text = "limit stackDepth exceeded: the engine's stack is full"
+	}
 	if i.message != "" {
 		text += ": " + i.message
 	}

@@ -94,8 +94,12 @@ func (m *Module) refuse(r Refusal) error {
 // describe asks the module what it is, in an instance made for the question.
 func (m *Module) describe(ctx context.Context) error {
 	i, err := m.Instantiate(ctx, InstanceConfig{Collector: nil, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
+	var refusal *Refusal
+	switch {
+	case errors.As(err, &refusal):
 		return err
+	case err != nil:
+		return m.refuse(Refusal{Reason: "the module can't start", Err: err})
 	}
 	defer i.Close()
 	refused := func(err error) error {
