@@ -21,8 +21,8 @@ type decoder struct {
 	keyPath   string // of gjson; "" for none
 	timePath  string
 	timeUnit  string
-	arrival   bool
-	now       int64 // for arrival; set at each poll
+	stamp     string // arrival or none; "" is the field, or the record's own
+	now       int64  // for arrival; set at each poll
 	header    header
 	text      []byte // csv: the JSON object of a row
 	badQuotes bool   // why the last csv row was rejected
@@ -30,11 +30,10 @@ type decoder struct {
 
 func newDecoder(f graph.Format) *decoder {
 	d := &decoder{format: f.Decode, keyPath: fieldPath(f.KeyField)}
-	switch f.Timestamp {
-	case "field":
+	if f.Timestamp == "field" {
 		d.timePath, d.timeUnit = fieldPath(f.TimestampField), f.TimestampUnit
-	case "arrival":
-		d.arrival = true
+	} else {
+		d.stamp = f.Timestamp
 	}
 	return d
 }
@@ -53,9 +52,20 @@ func fieldPath(field string) string {
 }
 
 func (d *decoder) poll() {
-	if d.arrival {
+	if d.stamp == "arrival" {
 		d.now = time.Now().UnixMilli()
 	}
+}
+
+// stamped is the timestamp of a record that has none in a field.
+func (d *decoder) stamped(own int64) int64 {
+	switch d.stamp {
+	case "arrival":
+		return d.now
+	case "none":
+		return record.NoTimestamp
+	}
+	return own
 }
 
 // decode adds the row's record to out. A reason says that the row is bad; an error,
@@ -93,9 +103,7 @@ func (d *decoder) add(out *record.Builder, timestamp int64, key, value []byte) (
 	if key == nil {
 		kind = record.KeyAbsent
 	}
-	if d.arrival {
-		timestamp = d.now
-	}
+	timestamp = d.stamped(timestamp)
 	// gjson reads strings; nothing it returns is kept.
 	text := unsafe.String(unsafe.SliceData(value), len(value))
 	if d.timePath != "" {

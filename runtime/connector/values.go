@@ -153,12 +153,11 @@ func (v *values) Poll(most int) (operator.Status, error) {
 	return operator.More, nil
 }
 
-// give decodes record n. A null value has no fields: its record keeps its own key and
-// time.
+// give decodes record n. A null value has no fields to take a key or a time from.
 func (v *values) give(n int) error {
 	r, reason := &v.records[n], ""
 	if r.Kind&record.ValueNull != 0 {
-		v.out.AppendRecord(r)
+		v.out.Append(r.Kind, v.dec.stamped(r.Timestamp), r.Key, nil)
 		return nil
 	}
 	if v.dec.checked() {

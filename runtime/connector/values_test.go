@@ -2,12 +2,15 @@ package connector_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/wasmill/wasmill/runtime/connector"
 	"github.com/wasmill/wasmill/runtime/graph"
+	"github.com/wasmill/wasmill/runtime/record"
 )
 
 func TestValues(t *testing.T) {
@@ -44,6 +47,19 @@ func TestValuesDecode(t *testing.T) {
 	rejected := []string{"with.records[1]: not JSON: no value at column 2", "with.records[3]: timestamp: field t is missing"}
 	if !slices.Equal(r.Records, records) || !slices.Equal(r.Rejected, rejected) {
 		t.Errorf("got %q, rejected %q", r.Records, r.Rejected)
+	}
+}
+
+func TestStamps(t *testing.T) {
+	given := map[string]any{"records": []any{map[string]any{"value": "v", "time": 5}, map[string]any{"value": nil, "time": 5}}}
+	for stamp, want := range map[string]int64{"": 5, "none": record.NoTimestamp, "arrival": 946_684_800_000} {
+		synctest.Test(t, func(t *testing.T) { // its clock begins with the year 2000
+			for _, got := range read(t, source("values", graph.Format{Decode: "lines", Timestamp: stamp}, given)).Records {
+				if !strings.Contains(got, fmt.Sprintf(" time=%d ", want)) {
+					t.Errorf("timestamp %q: got %s, want time %d", stamp, got, want)
+				}
+			}
+		})
 	}
 }
 
