@@ -17,23 +17,19 @@ import (
 // decoder makes a record of a row: a line, or a csv row. It belongs to one input, as
 // a csv header does.
 type decoder struct {
-	format    string // lines, csv, json
+	graph.Format
 	keyPath   string // of gjson; "" for none
 	timePath  string
-	timeUnit  string
-	stamp     string // arrival or none; "" is the field, or the record's own
-	now       int64  // for arrival; set at each poll
+	now       int64 // for arrival; set at each poll
 	header    header
 	text      []byte // csv: the JSON object of a row
 	badQuotes bool   // why the last csv row was rejected
 }
 
 func newDecoder(f graph.Format) *decoder {
-	d := &decoder{format: f.Decode, keyPath: fieldPath(f.KeyField)}
+	d := &decoder{Format: f, keyPath: fieldPath(f.KeyField)}
 	if f.Timestamp == "field" {
-		d.timePath, d.timeUnit = fieldPath(f.TimestampField), f.TimestampUnit
-	} else {
-		d.stamp = f.Timestamp
+		d.timePath = fieldPath(f.TimestampField)
 	}
 	return d
 }
@@ -52,14 +48,14 @@ func fieldPath(field string) string {
 }
 
 func (d *decoder) poll() {
-	if d.stamp == "arrival" {
+	if d.Timestamp == "arrival" {
 		d.now = time.Now().UnixMilli()
 	}
 }
 
 // stamped is the timestamp of a record that has none in a field.
 func (d *decoder) stamped(own int64) int64 {
-	switch d.stamp {
+	switch d.Timestamp {
 	case "arrival":
 		return d.now
 	case "none":
@@ -73,7 +69,7 @@ func (d *decoder) stamped(own int64) int64 {
 func (d *decoder) decode(out *record.Builder, row []byte) (reason string, err error) {
 	d.badQuotes = false
 	value := row
-	switch d.format {
+	switch d.Decode {
 	case "csv":
 		if value, reason, err = d.csv(row); value == nil {
 			return reason, err
@@ -93,7 +89,7 @@ func (d *decoder) decode(out *record.Builder, row []byte) (reason string, err er
 
 // checked says that values must be JSON: csv makes it, all else is looked at.
 func (d *decoder) checked() bool {
-	return d.format == "json" || d.format != "csv" && (d.keyPath != "" || d.timePath != "")
+	return d.Decode == "json" || d.Decode != "csv" && (d.keyPath != "" || d.timePath != "")
 }
 
 // add takes key and timestamp from the value, where the job says so, and adds the
@@ -107,21 +103,21 @@ func (d *decoder) add(out *record.Builder, timestamp int64, key, value []byte) (
 	// gjson reads strings; nothing it returns is kept.
 	text := unsafe.String(unsafe.SliceData(value), len(value))
 	if d.timePath != "" {
-		if timestamp, reason = parseTimestamp(gjson.Get(text, d.timePath), d.timeUnit); reason != "" {
-			return "timestamp: field " + d.timePath + " " + reason
+		if timestamp, reason = parseTimestamp(gjson.Get(text, d.timePath), d.TimestampUnit); reason != "" {
+			return "timestamp: field " + d.TimestampField + " " + reason
 		}
 	}
 	if d.keyPath != "" {
 		field := gjson.Get(text, d.keyPath)
 		if field.Type == gjson.Null {
-			return "key: field " + d.keyPath + " is missing or null"
+			return "key: field " + d.KeyField + " is missing or null"
 		}
 		own := field.Raw
 		if field.Type == gjson.String {
 			own = field.Str
 		}
 		if len(own) > record.MaxKeyLen {
-			return fmt.Sprintf("key: field %s has %d bytes, more than %d", d.keyPath, len(own), record.MaxKeyLen)
+			return fmt.Sprintf("key: field %s has %d bytes, more than %d", d.KeyField, len(own), record.MaxKeyLen)
 		}
 		kind, key = record.Insert, unsafe.Slice(unsafe.StringData(own), len(own))
 	}

@@ -111,6 +111,7 @@ func TestKeyField(t *testing.T) {
 		{`{"@k*#|":"odd","k":1}`, "@k*#|", `key="odd"`, ""},
 		{`{"k":null}`, "k", "", "1: key: field k is missing or null"},
 		{`{"a":1}`, "k", "", "1: key: field k is missing or null"},
+		{`{"a":1}`, "@k*", "", "1: key: field @k* is missing or null"},
 		{`text`, "k", "", "1: not JSON: no value at column 2"},
 	} {
 		records, rejected := decoded(t, c.line, graph.Format{Decode: "lines", KeyField: c.field})

@@ -57,7 +57,7 @@ func (f *feed) read(out *record.Builder, most int, c operator.Collector) (met in
 func (f *feed) row(n int, out *record.Builder, c operator.Collector) error {
 	s := &f.scan
 	lines, first := int64(1), n
-	if f.dec.format == "csv" {
+	if f.dec.Decode == "csv" {
 		var err error
 		if n, lines, err = f.csvRow(n); err != nil {
 			return err

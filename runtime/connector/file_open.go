@@ -120,7 +120,7 @@ func (o *openFile) resume(p filePosition) error {
 	if o.size != p.size || o.fingerprint(p.offset) != p.fingerprint {
 		return o.changedError()
 	}
-	if o.feed.dec.format == "csv" && p.offset > 0 {
+	if o.feed.dec.Decode == "csv" && p.offset > 0 {
 		if err := o.readHeader(); err != nil {
 			return err
 		}

@@ -82,7 +82,7 @@ func (s *scanner) fill() error {
 	if s.reads == 0 {
 		return errLater
 	}
-	if s.to == len(s.buf) {
+	if s.to == len(s.buf) || s.oversized() {
 		s.makeRoom()
 	}
 	n, err := s.in.Read(s.buf[s.to:])
@@ -98,10 +98,15 @@ func (s *scanner) fill() error {
 	return err
 }
 
+// oversized says that the buffer has grown for a line that is done.
+func (s *scanner) oversized() bool {
+	return len(s.buf) > keepBuffer && s.to-s.from <= scanBuffer/2
+}
+
 func (s *scanner) makeRoom() {
 	kept := s.buf[s.from:s.to]
 	switch size := len(s.buf); {
-	case len(kept) <= scanBuffer/2 && size > keepBuffer:
+	case s.oversized():
 		s.buf = make([]byte, scanBuffer)
 	case len(kept) > size/2 && size < s.maxLine+2:
 		s.buf = make([]byte, min(2*size, s.maxLine+2))
