@@ -17,6 +17,7 @@ const (
 	exitFailed      = 1
 	exitUsage       = 2
 	exitInvalid     = 3
+	exitRefused     = 5
 	exitUnreachable = 6
 	exitGuestFault  = 7
 	exitInterrupted = 130
@@ -38,6 +39,11 @@ type invalidError struct{ error }
 func (e invalidError) Unwrap() error { return e.error }
 
 func invalid(err error) error { return invalidError{err} }
+
+// refusedError is something that is not done, and says what would allow it.
+type refusedError struct{ error }
+
+func (e refusedError) Unwrap() error { return e.error }
 
 // unreachableError is a server that does not answer.
 type unreachableError struct{ error }
@@ -61,6 +67,7 @@ func exitCode(err error) int {
 		problems    graph.Problems
 		refusal     *host.Refusal
 		invalid     invalidError
+		refused     refusedError
 		unreachable *unreachableError
 	)
 	switch {
@@ -76,6 +83,8 @@ func exitCode(err error) int {
 		return exitFailed
 	case errors.As(err, &problems), errors.As(err, &refusal), errors.As(err, &invalid):
 		return exitInvalid
+	case errors.As(err, &refused):
+		return exitRefused
 	case errors.As(err, &unreachable):
 		return exitUnreachable
 	}

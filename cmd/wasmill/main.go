@@ -41,6 +41,7 @@ func completeFiles(extensions ...string) cobra.CompletionFunc {
 func verbs() []*cobra.Command {
 	return []*cobra.Command{
 		runCommand(),
+		newCommand(),
 		validateCommand(),
 		inspectCommand(),
 		versionCommand(),
