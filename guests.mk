@@ -51,7 +51,7 @@ test-sdk: test-sdk-go test-sdk-c ## the SDKs' own tests
 test-sdk-go:
 	cd sdk/go && $(GO) vet ./... && $(GO) test ./...
 
-C_TESTS := $(wildcard sdk/c/test/*_test.c sdk/c/example/*/*_test.c)
+C_TESTS := $(wildcard sdk/c/test/*_test.c sdk/c/example/*/*_test.c examples/*/*/*_test.c)
 test-sdk-c: .tools/zig/installed-$(ZIG_VERSION)
 	@mkdir -p .tools/test
 	@for t in $(C_TESTS); do echo "$$t"; \
