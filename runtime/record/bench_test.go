@@ -56,4 +56,13 @@ func BenchmarkValidate(b *testing.B) {
 	}
 }
 
+func BenchmarkCount(b *testing.B) {
+	_, _, batch, records := hundredBytes()
+	b.ReportAllocs()
+	b.SetBytes(int64(len(batch) / records))
+	for done := 0; done < b.N; done += records {
+		sink = int64(record.Count(batch))
+	}
+}
+
 var sink int64

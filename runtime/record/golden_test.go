@@ -74,6 +74,9 @@ func TestGoldenValid(t *testing.T) {
 			if err != nil || n != len(c.Records) {
 				t.Fatalf("Validate: %d records, %v; want %d", n, err, len(c.Records))
 			}
+			if n := record.Count(batch); n != len(c.Records) {
+				t.Errorf("Count: %d, want %d", n, len(c.Records))
+			}
 			var b record.Builder
 			cursor := record.NewCursor(batch)
 			for i, want := range c.Records {

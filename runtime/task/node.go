@@ -28,6 +28,7 @@ type node struct {
 	input   int        // of this node that its chain feeds
 
 	pending []byte // emitted to this node, not processed yet
+	waiting int    // records in pending
 	current []byte // the batch being processed
 	latency *hdrhistogram.Histogram
 	stats   counters
@@ -45,18 +46,17 @@ func (n *node) isSource() bool {
 
 // Emit implements operator.Collector.
 func (n *node) Emit(output int, batch []byte) error {
-	n.stats.out(batch)
-	n.task.dirty = true
+	records := n.emitted(batch)
 	for _, to := range n.outputs[output] {
 		switch {
 		case to.writer != nil:
 			to.writer.Write(batch)
 		case n.direct:
-			if err := to.node.process(to.node.input, batch); err != nil {
+			if err := to.node.process(to.node.input, batch, records); err != nil {
 				return err
 			}
 		default:
-			to.node.pending = append(to.node.pending, batch...)
+			to.node.hold(batch, records)
 		}
 	}
 	return nil
@@ -64,11 +64,10 @@ func (n *node) Emit(output int, batch []byte) error {
 
 // EmitTo implements operator.Collector. Within a chain there is one receiver.
 func (n *node) EmitTo(output, partition int, batch []byte) error {
-	n.stats.out(batch)
-	n.task.dirty = true
+	records := n.emitted(batch)
 	for _, to := range n.outputs[output] {
 		if to.writer == nil {
-			to.node.pending = append(to.node.pending, batch...)
+			to.node.hold(batch, records)
 			continue
 		}
 		if err := to.writer.WriteTo(partition, batch); err != nil {
@@ -78,9 +77,24 @@ func (n *node) EmitTo(output, partition int, batch []byte) error {
 	return nil
 }
 
+// emitted counts what the node gives out. Counting walks the batch, so the receivers
+// in the chain are told the number.
+func (n *node) emitted(batch []byte) (records int) {
+	records = record.Count(batch)
+	n.stats.out(batch, records)
+	n.task.dirty = true
+	return records
+}
+
+// hold keeps a batch until the operator that emits it has returned.
+func (n *node) hold(batch []byte, records int) {
+	n.pending = append(n.pending, batch...)
+	n.waiting += records
+}
+
 // process gives a batch to the node, then what it emitted to the nodes behind it.
-func (n *node) process(input int, batch []byte) error {
-	n.stats.in(batch)
+func (n *node) process(input int, batch []byte, records int) error {
+	n.stats.in(batch, records)
 	n.task.dirty = true // whatever it does not emit now it may hold back
 	n.current = batch
 	call := n.enter()
@@ -107,8 +121,9 @@ func (n *node) deliver() error {
 		if len(to.pending) == 0 {
 			continue
 		}
-		batch := to.pending
-		err := to.process(to.input, batch)
+		batch, records := to.pending, to.waiting
+		to.waiting = 0
+		err := to.process(to.input, batch, records)
 		if to.pending = batch[:0]; cap(batch) > keepPending {
 			to.pending = nil
 		}

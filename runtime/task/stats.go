@@ -4,8 +4,6 @@ import (
 	"sync/atomic"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
-
-	"github.com/wasmill/wasmill/runtime/record"
 )
 
 // counters are written by the task, batch by batch, and read by anybody.
@@ -13,13 +11,13 @@ type counters struct {
 	recordsIn, recordsOut, bytesIn, bytesOut, rejected, busy atomic.Int64
 }
 
-func (c *counters) in(batch []byte) {
-	c.recordsIn.Add(int64(record.Count(batch)))
+func (c *counters) in(batch []byte, records int) {
+	c.recordsIn.Add(int64(records))
 	c.bytesIn.Add(int64(len(batch)))
 }
 
-func (c *counters) out(batch []byte) {
-	c.recordsOut.Add(int64(record.Count(batch)))
+func (c *counters) out(batch []byte, records int) {
+	c.recordsOut.Add(int64(records))
 	c.bytesOut.Add(int64(len(batch)))
 }
 

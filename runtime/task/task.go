@@ -17,6 +17,7 @@ import (
 	"github.com/wasmill/wasmill/runtime/graph"
 	"github.com/wasmill/wasmill/runtime/id"
 	"github.com/wasmill/wasmill/runtime/operator"
+	"github.com/wasmill/wasmill/runtime/record"
 )
 
 // pollMax is how many records a source is asked for at a time. Connectors stop
@@ -200,7 +201,7 @@ func (t *Task) turn() (progress, error) {
 		return nothing, nil
 	}
 	if e.Kind == exchange.Data {
-		err := t.head.process(t.merge.inputs[channel].Input, e.Batch)
+		err := t.head.process(t.merge.inputs[channel].Input, e.Batch, record.Count(e.Batch))
 		t.config.Inbox.Release(e)
 		return some, err
 	}
