@@ -23,7 +23,21 @@ func TestRecordsAndControlsArriveInOrder(t *testing.T) {
 	forMedia(t, func(t *testing.T, m medium) {
 		e := openEdge(t, m, Config{FrameSize: MinFrameSize}, 1, 1, graph.Forward)
 		var want []string
+		sent := make(chan struct{})
 		e.sending.Go(func() {
+			for {
+				select {
+				case <-sent:
+					return
+				default:
+				}
+				if err := e.hubs[0].Probe(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		e.sending.Go(func() {
+			defer close(sent)
 			w := e.writers[0]
 			for round := range 200 {
 				w.Write(batchOf(ownKey, numbered(round*100, 100)...))
@@ -276,6 +290,28 @@ func TestPausedChannelWaitsAndOthersGoOn(t *testing.T) {
 		}
 		e.close()
 	})
+}
+
+func TestLocalChannelsAllocateNothing(t *testing.T) {
+	e := openEdge(t, media()[0], Config{}, 1, 2, graph.ByKey)
+	batch := benchBatch(500)
+	pass := func() {
+		e.writers[0].Write(batch)
+		e.writers[0].Control(Element{Kind: Watermark})
+		if done, err := e.writers[0].Drain(); !done || err != nil {
+			t.Fatal(done, err)
+		}
+		for _, in := range e.inboxes {
+			for _, el, ok := in.Next(); ok; _, el, ok = in.Next() {
+				in.Release(el)
+			}
+		}
+	}
+	pass()
+	if n := testing.AllocsPerRun(100, pass); n > 0 {
+		t.Errorf("%v allocations for 500 records and a control", n)
+	}
+	e.close()
 }
 
 func TestCloseTellsWhatWasNotReleased(t *testing.T) {

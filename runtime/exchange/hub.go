@@ -199,6 +199,25 @@ func (h *Hub) Writer(edge, from, receivers int, partition graph.Partition, maxPa
 	return w, nil
 }
 
+// Probe asks the receivers over NATS whether all that was sent came, and for their
+// newest credit. Core NATS may drop the last frame before a silence, or the credit a
+// sender waits for, and only a later message shows that: a worker probes every second
+// or so, on any goroutine.
+func (h *Hub) Probe() error {
+	h.mu.Lock()
+	writers := h.writers
+	h.mu.Unlock()
+	for _, w := range writers {
+		for _, o := range w.outlets {
+			if err := o.probe(); err != nil {
+				h.fail(err)
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // Failed is closed when the attempt cannot go on: Err says why.
 func (h *Hub) Failed() <-chan struct{} { return h.failed }
 

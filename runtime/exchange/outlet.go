@@ -16,11 +16,12 @@ type outlet struct {
 	port    *port  // of a local receiver
 	window  uint64 // of a local receiver
 
-	open    *buffer // being filled; nil if none
-	batch   []byte  // its bytes so far; without room if there is none
-	pending queue[Element]
-	sender  sender
-	granted atomic.Uint64 // the newest limit; set by the receiver's side
+	open     *buffer // being filled; nil if none
+	batch    []byte  // its bytes so far; without room if there is none
+	pending  queue[Element]
+	sender   sender
+	granted  atomic.Uint64 // the newest limit; set by the receiver's side
+	numbered atomic.Uint64 // sequence of the last frame that NATS has; for probes
 }
 
 // raise takes over a limit; it is called by the receiver's side.
@@ -153,15 +154,29 @@ func (o *outlet) handOver(sequence uint64, e Element) error {
 
 // sendFrame sends an element over NATS, whose client copies it.
 func (o *outlet) sendFrame(sequence uint64, e *Element) error {
-	h := o.header(e.Kind, sequence, e.Value)
-	if e.buffer == nil {
-		return o.publish(o.writer.bare[:], &h)
+	frame := o.writer.bare[:]
+	if e.buffer != nil {
+		frame = e.buffer.bytes
 	}
-	if err := o.publish(e.buffer.bytes, &h); err != nil {
+	h := o.header(e.Kind, sequence, e.Value)
+	if err := o.publish(frame, &h); err != nil {
 		return err
 	}
-	o.writer.hub.pool.put(e.buffer)
+	o.numbered.Store(sequence)
+	if e.buffer != nil {
+		o.writer.hub.pool.put(e.buffer)
+	}
 	return nil
+}
+
+// probe may run beside the writer's goroutine: a frame that passes it makes it old,
+// and an old probe says nothing.
+func (o *outlet) probe() error {
+	if o.subject == "" {
+		return nil
+	}
+	h := o.header(probe, o.numbered.Load()+1, 0)
+	return o.publish(make([]byte, headerSize), &h)
 }
 
 func (o *outlet) header(kind Kind, sequence uint64, value int64) header {

@@ -163,7 +163,7 @@ func (s *simulation) step() {
 	case 7:
 		s.network.deliver()
 		if s.rand.IntN(8) == 0 {
-			w.Probe()
+			s.probe()
 		}
 	case 8:
 		channel := s.rand.IntN(3)
@@ -255,6 +255,12 @@ func (s *simulation) release() {
 	}
 }
 
+func (s *simulation) probe() {
+	if err := s.sender.Probe(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // settle ends all channels and goes on until nothing moves any more.
 func (s *simulation) settle() {
 	for _, w := range s.writers {
@@ -284,9 +290,7 @@ func (s *simulation) settle() {
 			still = 0
 		}
 		if !moved {
-			for _, w := range s.writers {
-				w.Probe()
-			}
+			s.probe()
 		}
 	}
 }

@@ -142,24 +142,6 @@ func (w *Writer) Drain() (done bool, err error) {
 	return w.backlog == 0, nil
 }
 
-// Probe asks the receivers over NATS whether all that was sent came, and for their
-// newest credit. Core NATS may drop the last frame before a silence or the credit a
-// sender waits for, and only a later message shows that: a task probes every second
-// or so.
-func (w *Writer) Probe() error {
-	for _, o := range w.outlets {
-		if o.subject == "" {
-			continue
-		}
-		h := o.header(probe, o.sender.sequence+1, 0)
-		if err := o.publish(w.bare[:], &h); err != nil {
-			w.hub.fail(err)
-			return err
-		}
-	}
-	return nil
-}
-
 // Room is signalled when Drain may get further.
 func (w *Writer) Room() <-chan struct{} { return w.room }
 
