@@ -25,6 +25,10 @@ type Cursor struct {
 // whose address is taken is copied at every turn; inlined, it stays on the stack.
 func NewCursor(batch []byte) *Cursor { return &Cursor{batch: batch} }
 
+// Reset puts the cursor before the first record of another batch, for a cursor that is
+// kept because what it is passed to makes it escape.
+func (c *Cursor) Reset(batch []byte) { *c = Cursor{batch: batch} }
+
 // Next moves to the next record. False at the end, and at malformed bytes (see Err).
 func (c *Cursor) Next() bool {
 	b := c.batch[c.next:]
