@@ -2,14 +2,9 @@ package graph
 
 import (
 	"math"
-	"slices"
 	"strings"
 	"time"
 )
-
-func contains(list []string, s string) bool { return slices.Contains(list, s) }
-
-func ordered(list []string) []string { return slices.Sorted(slices.Values(list)) }
 
 // readOperator reads an operator; what depends on modules and connectors is Build's.
 func (p *parser) readOperator(name string, v *value) *vertex {

@@ -1,9 +1,11 @@
 package graph
 
 import (
+	"maps"
 	"math"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/wasmill/wasmill/runtime/id"
@@ -75,15 +77,11 @@ func (p *parser) object(v *value, known readers, announced later) bool {
 			}
 			continue
 		}
-		if contains(announced, f.name) {
+		if slices.Contains(announced, f.name) {
 			p.add(f.value.named(), "remove it", notYet)
 			continue
 		}
-		names := make([]string, 0, len(known))
-		for name := range known {
-			names = append(names, name)
-		}
-		p.add(f.value.named(), Suggest(f.name, ordered(names)), "unknown field")
+		p.add(f.value.named(), Suggest(f.name, slices.Sorted(maps.Keys(known))), "unknown field")
 	}
 	return true
 }

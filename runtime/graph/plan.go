@@ -1,3 +1,11 @@
+// Package graph turns a job file into a plan: operators, the edges between them, and
+// the tasks that chains of them run in. It reads no files, knows no clock and starts
+// nothing: what modules and connectors are is told to it, and the same file gives the
+// same plan.
+//
+// It is not for running plans (cluster, runtime/task) or for what connectors do with
+// their settings (runtime/connector). Start with Plan, then Parse (text to Job) and
+// Build (Job to Plan); all that is wrong with a file is one Problems.
 package graph
 
 import (
@@ -64,7 +72,7 @@ type Module struct {
 	Env    map[string]string `json:"env,omitempty"`
 }
 
-// Limits of each subtask of an operator.
+// Limits of each subtask of an operator; 0 is the host's default.
 type Limits struct {
 	Memory       int64         `json:"memory"`       // bytes of linear memory
 	TableEntries int64         `json:"tableEntries"` // entries of each wasm table

@@ -3,6 +3,7 @@ package graph
 import (
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -15,6 +16,11 @@ func (p *parser) set(root *value, override string) {
 	p.flag = "--set " + clip(path) + "="
 	defer func() { p.flag = "" }()
 	here := place{file: p.flag}
+	if !utf8.ValidString(override) {
+		here.file = "--set " + clip(override)
+		p.add(here, "", "is not UTF-8")
+		return
+	}
 	if !ok || path == "" {
 		here.file = "--set " + clip(override)
 		p.add(here, "write --set operators.in.with.path=data.csv", "has no name and value")

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -19,7 +20,7 @@ func (b *builder) readConnector(o *vertex) {
 	}
 	spec, ok := find(o.what)
 	switch {
-	case !ok && contains(laterConnectors, o.what):
+	case !ok && slices.Contains(laterConnectors, o.what):
 		b.add(o.whatV.at(), "there are: "+strings.Join(names(), ", "), "%s %s %s", o.role, o.what, notYet)
 		return
 	case !ok:

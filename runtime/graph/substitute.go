@@ -3,6 +3,7 @@ package graph
 import (
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -33,6 +34,10 @@ func (p *parser) substitute(v *value) {
 		text := variable.ReplaceAllStringFunc(v.text, func(s string) string { return p.expand(v, s) })
 		if p.substituted += len(text); p.substituted > MaxFileSize {
 			p.refuse(v, "", "is too large with its variables replaced: all values together have at most %d bytes", MaxFileSize)
+			return
+		}
+		if !utf8.ValidString(text) {
+			p.refuse(v, "", "is not UTF-8 with its variables replaced")
 			return
 		}
 		v.text = text
