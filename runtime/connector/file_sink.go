@@ -21,6 +21,7 @@ type fileSink struct {
 	dir     string
 	c       Context
 	encode  encode
+	cursor  record.Cursor // of the batch being written; here, so that it is not allocated for each
 	create  func(path string) (*os.File, error)
 	open    string // name of the file being written; "" for none
 	file    *os.File
@@ -105,8 +106,9 @@ func (s *fileSink) begin() error {
 }
 
 func (s *fileSink) Write(batch []byte) error {
-	for c := record.NewCursor(batch); c.Next(); {
-		if s.buf = s.encode(s.buf, &c.Record); len(s.buf) >= sinkBuffer {
+	s.cursor = *record.NewCursor(batch)
+	for s.cursor.Next() {
+		if s.buf = s.encode(s.buf, &s.cursor.Record); len(s.buf) >= sinkBuffer {
 			if err := s.Flush(); err != nil {
 				return err
 			}

@@ -17,6 +17,7 @@ type stdout struct {
 	out    io.Writer
 	encode encode
 	text   []byte
+	cursor record.Cursor // of the batch being written; here, so that it is not allocated for each
 }
 
 func openStdout(_ context.Context, op *graph.Operator, c Context) (operator.Sink, error) {
@@ -27,8 +28,9 @@ func openStdout(_ context.Context, op *graph.Operator, c Context) (operator.Sink
 }
 
 func (s *stdout) Write(batch []byte) error {
-	for c := record.NewCursor(batch); c.Next(); {
-		if s.text = s.encode(s.text, &c.Record); len(s.text) >= batchBytes {
+	s.cursor = *record.NewCursor(batch)
+	for s.cursor.Next() {
+		if s.text = s.encode(s.text, &s.cursor.Record); len(s.text) >= batchBytes {
 			if err := s.Flush(); err != nil {
 				return err
 			}
