@@ -23,23 +23,19 @@ func TestRecordsAndControlsArriveInOrder(t *testing.T) {
 	forMedia(t, func(t *testing.T, m medium) {
 		e := openEdge(t, m, Config{FrameSize: MinFrameSize}, 1, 1, graph.Forward)
 		var want []string
-		sent := make(chan struct{})
-		e.sending.Go(func() {
-			for {
-				select {
-				case <-sent:
-					return
-				default:
-				}
+		rounds := make(chan int)
+		e.sending.Go(func() { // probes beside the writer
+			for range rounds {
 				if err := e.hubs[0].Probe(); err != nil {
 					t.Error(err)
 				}
 			}
 		})
 		e.sending.Go(func() {
-			defer close(sent)
+			defer close(rounds)
 			w := e.writers[0]
 			for round := range 200 {
+				rounds <- round
 				w.Write(batchOf(ownKey, numbered(round*100, 100)...))
 				w.Control(Element{Kind: Watermark, Value: int64(round)})
 				drain(t, w)
