@@ -38,6 +38,8 @@ func readJob(cmd *cobra.Command, file string, f jobFlags, load loader) (*graph.P
 			return nil, usagef("--parallelism %d: must be at least 1", f.parallelism)
 		}
 		options.Parallelism = f.parallelism
+	} else if f.parallelism < 0 {
+		return nil, invalid(fmt.Errorf("configured parallelism %d: must be at least 1", f.parallelism))
 	} else {
 		options.DefaultParallelism = f.parallelism
 	}

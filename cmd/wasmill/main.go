@@ -56,7 +56,7 @@ func rootCommand() *cobra.Command {
 		Short: "Stateful stream processing with WebAssembly operators",
 		Long: `wasmill runs stateful dataflows whose operators are WebAssembly modules.
 
-Every flag can be set in the environment (--cache-dir is WASMILL_CACHE_DIR) and in
+Every flag but --set can be set in the environment (--cache-dir is WASMILL_CACHE_DIR) and in
 wasmill.yaml in the working directory (cache-dir: …). Flags win over the environment,
 the environment over the file.
 
