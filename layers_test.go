@@ -22,9 +22,9 @@ var layers = [][]string{
 	{"runtime/id", "runtime/keygroup", "sdk"},
 	{"runtime/fault"},
 	{"runtime/record", "runtime/graph"},
-	{"runtime/operator", "runtime/exchange"},
-	{"host", "runtime/connector", "runtime/task", "cluster"},
-	{"cluster/coordinator", "cluster/worker", "sdk/tck", "runtime/connector/conntest"},
+	{"runtime/operator", "runtime/state", "runtime/exchange", "snapshots"},
+	{"host", "runtime/window", "runtime/connector", "runtime/task", "snapshots/dir", "snapshots/s3", "snapshots/storetest", "cluster"},
+	{"cluster/election", "cluster/coordinator", "cluster/worker", "cluster/api", "sdk/tck", "runtime/connector/conntest"},
 	{"cmd", "examples", ""},
 }
 
@@ -33,6 +33,7 @@ var only = map[string][]string{
 	"github.com/tetratelabs/wazero":     {"host"},
 	"github.com/nats-io/nats-server/v2": {"cmd"},
 	"github.com/nats-io/nats.go":        {"runtime/exchange", "cluster", "cmd"},
+	"github.com/minio/minio-go":         {"snapshots/s3"},
 }
 
 // strangers never import each other, not even in tests: they meet in messages.
@@ -40,7 +41,7 @@ var strangers = []string{"cluster/coordinator", "cluster/worker"}
 
 // suites are packages of tests: they stand above what they test, and its own tests run
 // them.
-var suites = []string{"sdk/tck", "runtime/connector/conntest"}
+var suites = []string{"sdk/tck", "runtime/connector/conntest", "snapshots/storetest"}
 
 // source is what one Go file imports.
 type source struct {
