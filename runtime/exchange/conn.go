@@ -18,7 +18,7 @@ const creditPerConn = 32 << 20
 // Times that bound how long a dead server or socket holds a task.
 const (
 	connectTimeout = 5 * time.Second
-	writeTimeout   = 5 * time.Second
+	writeTimeout   = 10 * time.Second
 	flushTimeout   = 5 * time.Second
 )
 

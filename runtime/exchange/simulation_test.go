@@ -349,7 +349,7 @@ func TestSimulatedNetworks(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			for seed := range uint64(25) {
+			for seed := range uint64(15) {
 				s := newSimulation(t, seed, c.data, c.credit)
 				for range 2000 {
 					s.step()
