@@ -97,7 +97,7 @@ var sinks = map[string]sinkSpec{
 	"discard": {graph.ConnectorSpec{Doc: "drops every record"}, openDiscard, nil},
 	"file": {graph.ConnectorSpec{
 		Doc:     "files that appear, whole, when their checkpoint completes",
-		Fields:  []graph.Field{{Name: "path", Type: graph.FieldPath, Required: true, Doc: "the folder they appear in"}},
+		Fields:  []graph.Field{{Name: "path", Type: graph.FieldPath, Required: true, Exclusive: true, Doc: "the folder they appear in"}},
 		Formats: []string{"lines", "json"},
 	}, openFileSink, openFileCommitter},
 	"stdout": {graph.ConnectorSpec{

@@ -17,6 +17,7 @@ type builder struct {
 	resolver Resolver
 	modules  map[string]resolved
 	byName   map[string]*vertex
+	claimed  map[string]string // exclusive settings, and the operator that has each
 }
 
 type resolved struct {
@@ -32,7 +33,7 @@ type resolved struct {
 func Build(job *Job, modules Resolver, connectors Catalog) (*Plan, error) {
 	b := &builder{
 		parser: &parser{findings: &job.findings, file: job.File, options: job.options, dir: job.dir, job: job}, catalog: connectors,
-		resolver: modules, modules: map[string]resolved{}, byName: map[string]*vertex{},
+		resolver: modules, modules: map[string]resolved{}, byName: map[string]*vertex{}, claimed: map[string]string{},
 	}
 	for _, o := range job.vertices {
 		b.byName[o.name] = o

@@ -51,7 +51,7 @@ func (catalog) Source(name string) (ConnectorSpec, bool) {
 func (catalog) Sink(name string) (ConnectorSpec, bool) {
 	switch name {
 	case "file":
-		return ConnectorSpec{Formats: []string{"lines", "json"}, Fields: []Field{{Name: "path", Type: FieldPath, Required: true}}}, true
+		return ConnectorSpec{Formats: []string{"lines", "json"}, Fields: []Field{{Name: "path", Type: FieldPath, Required: true, Exclusive: true}}}, true
 	case "stdout":
 		return ConnectorSpec{Formats: []string{"lines", "json"}, Fields: []Field{{Name: "prefix", Type: FieldString, Enum: []string{"none", "subtask"}}}}, true
 	case "discard":

@@ -58,6 +58,9 @@ type Field struct {
 	Min, Max int64
 	// Enum are the values a string may have; none: any.
 	Enum []string
+	// Exclusive says that no two operators of a job may have the same value: what they
+	// write there would meet.
+	Exclusive bool
 	// Check, if set, has the last word on a value, and on each element of a list, as
 	// it will stand in With. Its error is shown at the value's line and column.
 	Check func(value json.RawMessage) error

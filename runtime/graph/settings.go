@@ -88,8 +88,13 @@ func (b *builder) readSettings(o *vertex, spec ConnectorSpec) json.RawMessage {
 			}
 		}
 		known[f.Name] = func(v *value) {
-			if raw, ok := b.setting(f, v); ok {
-				settings[f.Name] = raw
+			raw, ok := b.setting(f, v)
+			if !ok {
+				return
+			}
+			settings[f.Name] = raw
+			if f.Exclusive {
+				b.claim(o, v, f.Name+"="+string(raw))
 			}
 		}
 	}
@@ -109,6 +114,16 @@ func (b *builder) readSettings(o *vertex, spec ConnectorSpec) json.RawMessage {
 		}
 	}
 	return marshal(settings)
+}
+
+// claim reports a value that belongs to another operator.
+func (b *builder) claim(o *vertex, v *value, setting string) {
+	setting = string(o.role) + " " + o.what + " " + setting
+	if owner, taken := b.claimed[setting]; taken {
+		b.add(v.at(), "give each its own", "%s is what %s has", clip(v.text), owner)
+		return
+	}
+	b.claimed[setting] = o.name
 }
 
 // setting is one value as the connector gets it.
