@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime"
 
 	"github.com/spf13/cobra"
 
@@ -18,6 +19,7 @@ func main() { os.Exit(execute(context.Background(), os.Args[1:])) }
 
 // execute runs one command line and returns its exit code.
 func execute(ctx context.Context, args []string) int {
+	defer runtime.KeepAlive(ballast())
 	root := rootCommand()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
