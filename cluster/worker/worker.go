@@ -22,7 +22,7 @@ import (
 // Intervals of a worker's messages.
 const (
 	heartbeatEvery = 500 * time.Millisecond
-	registerEvery  = 500 * time.Millisecond
+	registerEvery  = 50 * time.Millisecond
 )
 
 // Config is what a worker needs. Name, Transport and Modules are required.
@@ -43,10 +43,11 @@ type Config struct {
 
 // Worker is one worker. Run is called once.
 type Worker struct {
-	config  Config
-	attempt *attempt // the one that runs, if any
-	events  chan cluster.Message
-	chunks  chan cluster.ModuleChunk
+	config     Config
+	registered bool
+	attempt    *attempt // the one that runs, if any
+	events     chan cluster.Message
+	chunks     chan cluster.ModuleChunk
 }
 
 // New makes a worker; it starts nothing.
@@ -67,10 +68,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		return err
 	}
 	defer w.drop()
-	registered := false
-	if err := w.register(); err != nil {
-		return err
-	}
+	w.register()
 	w.beat()
 	again := time.NewTicker(registerEvery)
 	defer again.Stop()
@@ -86,7 +84,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		case e := <-inbox:
 			switch m := e.Message.(type) {
 			case cluster.Registered:
-				registered = true
+				w.registered = true
 			case cluster.Shutdown:
 				return nil
 			default:
@@ -95,10 +93,8 @@ func (w *Worker) Run(ctx context.Context) error {
 		case m := <-w.events:
 			w.send(m)
 		case <-again.C:
-			if !registered {
-				if err := w.register(); err != nil {
-					return err
-				}
+			if !w.registered {
+				w.register()
 			}
 		case <-heartbeat.C:
 			w.beat()
@@ -106,8 +102,12 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 }
 
-func (w *Worker) register() error {
-	return w.config.Transport.Send(cluster.CoordinatorAddress, w.envelope(cluster.Register{PID: os.Getpid(), Slots: 1}))
+// register says that the worker is there, until Registered comes: in one process the
+// coordinator may not listen yet.
+func (w *Worker) register() {
+	if err := w.config.Transport.Send(cluster.CoordinatorAddress, w.envelope(cluster.Register{PID: os.Getpid(), Slots: 1})); err != nil {
+		w.config.Logger.Debug("not registered yet", "worker", w.config.Name, "err", err)
+	}
 }
 
 func (w *Worker) envelope(m cluster.Message) cluster.Envelope {
@@ -181,7 +181,9 @@ func (w *Worker) beat() {
 		beat.Attempt = &w.attempt.ref
 		beat.Stats = w.attempt.stats(false)
 	}
-	w.send(beat)
+	if w.registered {
+		w.send(beat)
+	}
 	if w.config.Beat != nil {
 		var stuck error
 		if w.attempt != nil {

@@ -256,3 +256,43 @@ func TestGuestMetricsAreBounded(t *testing.T) {
 		t.Errorf("got %+v", m)
 	}
 }
+
+// unheard is a transport that tells when a message was sent to nobody.
+type unheard struct {
+	*cluster.Local
+	failed chan error
+}
+
+func (u unheard) Send(to string, e cluster.Envelope) error {
+	err := u.Local.Send(to, e)
+	if err != nil {
+		select {
+		case u.failed <- err:
+		default:
+		}
+	}
+	return err
+}
+
+// A worker may be there before its coordinator listens.
+func TestWorkerRegistersUntilItIsHeard(t *testing.T) {
+	s := &house{t: t, transport: cluster.NewLocal(), ended: make(chan error, 1)}
+	transport := unheard{s.transport, make(chan error, 1)}
+	w := New(Config{Name: "w0", Transport: transport, Modules: NewModules(nil)})
+	go func() { s.ended <- w.Run(t.Context()) }()
+	select {
+	case <-transport.failed:
+	case err := <-s.ended:
+		t.Fatalf("worker ended: %v", err)
+	}
+	var err error
+	if s.inbox, err = s.transport.Listen(cluster.CoordinatorAddress); err != nil {
+		t.Fatal(err)
+	}
+	expect[cluster.Register](s)
+	s.send(cluster.Registered{})
+	s.send(cluster.Shutdown{})
+	if err := <-s.ended; err != nil {
+		t.Errorf("worker ended: %v", err)
+	}
+}
