@@ -1,7 +1,6 @@
 package graph
 
 import (
-	"math"
 	"strings"
 	"time"
 )
@@ -126,7 +125,7 @@ func (p *parser) readLimits(v *value) (l Limits) {
 		"memory":       func(v *value) { l.Memory, _ = p.size(v, 64<<10, 4<<30) },
 		"cpuPerBatch":  func(v *value) { l.CPUPerBatch, _ = p.duration(v, time.Millisecond, time.Hour) },
 		"stackDepth":   func(v *value) { l.StackDepth, _ = p.integer(v, 16, 1_000_000) },
-		"tableEntries": func(v *value) { l.TableEntries, _ = p.integer(v, 1, math.MaxUint32) },
+		"tableEntries": func(v *value) { l.TableEntries, _ = p.integer(v, 1, 1<<27) },
 		"emitPerBatch": func(v *value) { l.EmitPerBatch, _ = p.size(v, 1, 4<<30) },
 	}, later{"state"})
 	return l
