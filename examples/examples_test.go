@@ -214,7 +214,7 @@ func TestFailureLeavesNoResult(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := filepath.Join(t.TempDir(), "flights.ndjson")
-	if err := os.WriteFile(in, append(good, "not a flight\n"...), 0o666); err != nil {
+	if err := os.WriteFile(in, append(good, `{"delay":1}`...), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	for _, mode := range modes {
