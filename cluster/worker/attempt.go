@@ -284,6 +284,20 @@ func (a *attempt) metricsOf(operator string, subtask int) *guestMetrics {
 	return g
 }
 
+// probe finds frames and credits that NATS lost when none came after them.
+func (a *attempt) probe() {
+	a.mu.Lock()
+	hub := a.hub
+	a.mu.Unlock()
+	if hub == nil {
+		return
+	}
+	if err := hub.Probe(); err != nil {
+		// The hub has failed for the same reason; its tasks tell.
+		a.worker.config.Logger.Debug("probe exchange", "err", err)
+	}
+}
+
 // stuckAfter is how long one call of an operator may take before the worker counts as
 // stuck: far above any limit on CPU time.
 const stuckAfter = 2 * time.Minute

@@ -179,6 +179,7 @@ func (w *Worker) beat() {
 	beat := cluster.Heartbeat{}
 	if w.attempt != nil {
 		beat.Attempt = &w.attempt.ref
+		w.attempt.probe()
 		beat.Stats = w.attempt.stats(false)
 	}
 	if w.registered {

@@ -96,7 +96,10 @@ func startNATS() (*server.Server, string, error) {
 	token := rand.Text()
 	s, err := server.NewServer(&server.Options{
 		ServerName: "wasmill-run", Host: "127.0.0.1", Port: server.RANDOM_PORT, Authorization: token,
-		NoLog: true, NoSigs: true, MaxPayload: 1 << 20, MaxPending: 64 << 20, WriteDeadline: 10 * time.Second,
+		NoLog: true, NoSigs: true, MaxPayload: 1 << 20, MaxPending: 64 << 20,
+		// Credit keeps a receiver that stands still from being sent more than it may hold;
+		// the server need not cut it off.
+		WriteDeadline: 2 * time.Minute,
 	})
 	if err != nil {
 		return nil, "", fmt.Errorf("start embedded NATS: %w", err)

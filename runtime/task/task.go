@@ -246,30 +246,39 @@ func (t *Task) makeRoom(ctx context.Context) error {
 		return t.config.Cause()
 	default:
 	}
+	full, err := t.drain()
+	if full == nil || err != nil {
+		return err
+	}
+	blocked := time.Now()
+	for full != nil {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-t.config.Failed:
+			return t.config.Cause()
+		case <-full.Room():
+		}
+		if full, err = t.drain(); err != nil {
+			return err
+		}
+	}
+	t.backPressured.Add(int64(time.Since(blocked)))
+	return nil
+}
+
+// drain sends what every writer can, and returns one that could not send all.
+func (t *Task) drain() (full *exchange.Writer, err error) {
 	for _, w := range t.writers {
 		done, err := w.Drain()
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if done {
-			continue
+		if !done {
+			full = w
 		}
-		blocked := time.Now()
-		for !done {
-			select {
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			case <-t.config.Failed:
-				return t.config.Cause()
-			case <-w.Room():
-			}
-			if done, err = w.Drain(); err != nil {
-				return err
-			}
-		}
-		t.backPressured.Add(int64(time.Since(blocked)))
 	}
-	return nil
+	return full, nil
 }
 
 // flush gives out what operators and buffers hold back.
