@@ -50,7 +50,8 @@ func openEntry(root, name string) (*entry, error) {
 	if err == nil {
 		return e, nil
 	}
-	damaged := !errors.Is(err, fs.ErrNotExist)
+	_, missing := os.Lstat(e.dir)
+	damaged := missing == nil
 	if damaged {
 		_ = os.RemoveAll(e.dir)
 	}

@@ -23,7 +23,7 @@ const wazeroVersion = "1.12.0"
 // compile makes runnable code of a module: its rewriting and its machine code come
 // from the cache if they are there.
 func (m *Module) compile(ctx context.Context, h *Host, b *binary.Module) error {
-	options := rewrite.Options{NoSafepoints: h.config.NoSafepoints, InGlobal: os.Getenv("INGLOBAL") != ""}
+	options := rewrite.Options{NoSafepoints: h.config.NoSafepoints}
 	e, err := openEntry(h.config.CacheDir, entryName(m.hash, h.config))
 	if err != nil {
 		h.config.Logger.Warn("module cache", "error", err)

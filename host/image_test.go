@@ -107,11 +107,16 @@ const (
 // into a new instance, under another rewriter setting, on another engine, and in
 // another process. What it emits and its last image are the same, byte for byte (D6).
 func TestImageMoves(t *testing.T) {
-	settings := map[string]host.Config{"compiled": {}, "without safepoints": {NoSafepoints: true}, "interpreted": {Interpreter: true}}
+	cache := t.TempDir()
+	settings := map[string]host.Config{
+		"compiled":           {CacheDir: cache},
+		"without safepoints": {CacheDir: cache, NoSafepoints: true},
+		"interpreted":        {Interpreter: true},
+	}
 	for _, guest := range []string{"c", "go"} {
 		wasm := guestBytes(t, guest)
 		out := &collector{}
-		origin := open(t, wasm, host.Config{}, fixed(out))
+		origin := open(t, wasm, settings["compiled"], fixed(out))
 		steps(t, origin, out, guest, 1, half)
 		taken := image(t, origin)
 		wantOut := steps(t, origin, out, guest, half+1, full)
