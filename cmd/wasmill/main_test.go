@@ -64,10 +64,33 @@ var guests = map[string][]byte{
 	"lying.wasm":   guest(`{"abi":1,"name":"lying","shape":"process","inputs":"in"}`),
 	"cut.wasm":     guest(`{"abi":1,"name":"cut","shape":"process","inputs":["in"],"outputs":["out"]}`)[:60],
 	"nothing.wasm": {0, 'a', 's', 'm', 1, 0, 0, 0},
+	"copy.wasm":    working("copy", processPass),
+	"loop.wasm":    working("loop", processLoop),
+	"trap.wasm":    working("trap", processTrap),
+	"wild.wasm":    working("wild", processWild),
+	"bad.wasm":     working("bad", processBad),
+	"grow.wasm":    working("grow", processGrow),
 }
 
+// Bodies of wasmill_process(input, ptr, len) for tests that run jobs. Function 0 is emit.
+var (
+	processPass = []byte{0x41, 0, 0x20, 1, 0x20, 2, 0x10, 0, 0x41, 0}                      // emit(0, ptr, len)
+	processLoop = []byte{0x03, 0x40, 0x0c, 0, 0x0b, 0x41, 0}                               // for {}
+	processTrap = []byte{0x41, 0, 0x20, 1, 0x20, 2, 0x10, 0, 0x00}                         // emit, unreachable
+	processWild = []byte{0x41, 0, 0x41, 0xff, 0xff, 0xff, 0x3f, 0x20, 2, 0x10, 0, 0x41, 0} // emit from behind the memory
+	processBad  = []byte{0x41, 0, 0x20, 1, 0x20, 2, 0x41, 1, 0x6b, 0x10, 0, 0x41, 0}       // emit a cut batch
+	processGrow = []byte{0x03, 0x40, 0x41, 16, 0x40, 0, 0x41, 0, 0x4e, 0x0d, 0, 0x0b, 0}   // grow until refused, unreachable
+)
+
 // guest assembles a module that describes itself and answers every batch with ok.
-func guest(description string) []byte {
+func guest(description string) []byte { return assemble(description, []byte{0x41, 0}, false) }
+
+// working assembles a module whose process may call emit.
+func working(name string, process []byte) []byte {
+	return assemble(`{"abi":1,"name":"`+name+`","shape":"process","inputs":["in"],"outputs":["out"]}`, process, true)
+}
+
+func assemble(description string, process []byte, emit bool) []byte {
 	const at = 1024
 	section := func(id byte, content ...byte) []byte {
 		return append(binary.AppendUvarint([]byte{id}, uint64(len(content))), content...)
@@ -79,18 +102,23 @@ func guest(description string) []byte {
 	answer := append([]byte{0x42}, signed(at<<32|int64(len(description)))...)
 
 	wasm := []byte{0, 'a', 's', 'm', 1, 0, 0, 0}
-	wasm = append(wasm, section(1, 3, 0x60, 0, 1, 0x7e, 0x60, 1, 0x7f, 1, 0x7f, 0x60, 3, 0x7f, 0x7f, 0x7f, 1, 0x7f)...)
+	wasm = append(wasm, section(1, 4, 0x60, 0, 1, 0x7e, 0x60, 1, 0x7f, 1, 0x7f, 0x60, 3, 0x7f, 0x7f, 0x7f, 1, 0x7f, 0x60, 3, 0x7f, 0x7f, 0x7f, 0)...)
+	first := byte(0)
+	if emit {
+		first = 1
+		wasm = append(wasm, section(2, append([]byte{1, 7}, "wasmill\x04emit\x00\x03"...)...)...)
+	}
 	wasm = append(wasm, section(3, 3, 0, 1, 2)...)
 	wasm = append(wasm, section(5, 1, 0, 1)...)
 	exports := []byte{4}
 	exports = append(exports, export("memory", 2, 0)...)
-	exports = append(exports, export("wasmill_describe", 0, 0)...)
-	exports = append(exports, export("wasmill_alloc", 0, 1)...)
-	exports = append(exports, export("wasmill_process", 0, 2)...)
+	exports = append(exports, export("wasmill_describe", 0, first)...)
+	exports = append(exports, export("wasmill_alloc", 0, first+1)...)
+	exports = append(exports, export("wasmill_process", 0, first+2)...)
 	wasm = append(wasm, section(7, exports...)...)
 	code := append([]byte{3}, body(answer...)...)
 	code = append(code, body(append([]byte{0x41}, signed(16384)...)...)...)
-	code = append(code, body(0x41, 0)...)
+	code = append(code, body(process...)...)
 	wasm = append(wasm, section(10, code...)...)
 	data := append(append([]byte{1, 0, 0x41}, signed(at)...), 0x0b)
 	data = append(binary.AppendUvarint(data, uint64(len(description))), description...)
