@@ -148,7 +148,7 @@ static inline void *wasmill_grow(uint32_t size) {
     return old == (size_t)-1 ? NULL : (void *)(old << 16);
 }
 #else
-void *wasmill_grow(uint32_t size);
+WASMILL_EXTERN void *wasmill_grow(uint32_t size);
 #endif
 
 /* Copying is inlined: records are short, and a bulk memory instruction leaves the
@@ -234,6 +234,8 @@ static inline int wasmill_reject(wasmill_context *c, const char *reason) {
 
 static inline void wasmill_log_bytes(int level, wasmill_bytes line) { wasmill_host_log(level, line.ptr, line.len); }
 static inline void wasmill_log(int level, const char *line) { wasmill_log_bytes(level, wasmill_string(line)); }
+
+/* Metrics. Names are a-z, 0-9, _ and . from a letter on; values are finite. */
 static inline void wasmill_count(const char *name, double n) { wasmill_host_metric(0, name, wasmill_strlen(name), n); }
 static inline void wasmill_gauge(const char *name, double v) { wasmill_host_metric(1, name, wasmill_strlen(name), v); }
 static inline void wasmill_observe(const char *name, double v) { wasmill_host_metric(2, name, wasmill_strlen(name), v); }

@@ -105,6 +105,8 @@ void wasmill_host_fail(const void *p, uint32_t n) { wasmill_test_keep(wasmill_te
 void wasmill_host_metric(int32_t kind, const void *p, uint32_t n, double value) {
     char name[256];
     wasmill_test_keep(name, sizeof name, p, n);
+    if (n == 0 || n > 255 || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_.") != n || name[0] < 'a')
+        wasmill_test_stop("names of metrics are a-z, 0-9, _ and . from a letter on, up to 255 bytes");
     for (int i = 0; i < 64; i++) {
         if (wasmill_test.metrics[i].name[0] && strcmp(wasmill_test.metrics[i].name, name)) continue;
         strcpy(wasmill_test.metrics[i].name, name);

@@ -67,7 +67,8 @@ func (c *Context) Now() int64 { return c.host.Now() }
 // Log writes a line to the log of the job. Lines on stdout and stderr go there, too.
 func (c *Context) Log(level Level, line string) { c.host.Log(int32(level), line) }
 
-// Count adds to a counter.
+// Count adds to a counter. Names of metrics are a-z, 0-9, _ and . from a letter on;
+// values are finite.
 func (c *Context) Count(name string, n float64) { c.host.Metric(metricCounter, name, n) }
 
 // Gauge sets a gauge.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
+	"regexp"
 
 	wasmill "github.com/wasmill/wasmill/sdk/go"
 )
@@ -50,7 +52,12 @@ func (e *engine) Now() int64 { return e.now }
 
 func (e *engine) Log(level int32, line string) { e.logs = append(e.logs, line) }
 
+var metricName = regexp.MustCompile(`^[a-z][a-z0-9_.]{0,254}$`)
+
 func (e *engine) Metric(kind int32, name string, value float64) {
+	if !metricName.MatchString(name) || math.IsNaN(value) || math.IsInf(value, 0) {
+		e.err = fmt.Errorf("metric %q, value %v: names are a-z, 0-9, _ and . from a letter on, values finite", name, value)
+	}
 	if kind == 0 {
 		value += e.metrics[name]
 	}
