@@ -3,6 +3,7 @@ package host_test
 import (
 	"errors"
 	"math"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -138,13 +139,33 @@ func TestProcessStopsGuests(t *testing.T) {
 // describe's, 3 is that of a function without parameters and results.
 func callIndirect(typeIndex uint32) []byte { return as.Op(binary.CallIndirect, typeIndex, 0) }
 
-// TestCPULimitHoldsInTime: a spinning guest is stopped within twice its limit, and
-// what other goroutines do goes on meanwhile.
+// TestCPULimitHoldsInTime: a spinning guest is stopped within twice its limit, and the
+// garbage collector, which waits for every goroutine, goes on meanwhile.
 func TestCPULimitHoldsInTime(t *testing.T) {
 	i := open(t, as.Guest{Process: as.Forever()}.Wasm(), host.Config{}, host.InstanceConfig{Limits: small})
+	stop := make(chan struct{})
+	collections := make(chan int)
+	go func() {
+		n := 0
+		for {
+			select {
+			case <-stop:
+				collections <- n
+				return
+			default:
+				runtime.GC()
+				n++
+			}
+		}
+	}()
 	before := i.GuestTime()
-	if err := i.Process(0, nil); !errors.Is(err, fault.ErrGuest) {
+	err := i.Process(0, nil)
+	close(stop)
+	if !errors.Is(err, fault.ErrGuest) {
 		t.Fatal(err)
+	}
+	if n := <-collections; n < 2 {
+		t.Errorf("the collector ran %d times while the guest span", n)
 	}
 	if spent := i.GuestTime() - before; spent < small.CPUPerBatch || spent > 2*small.CPUPerBatch {
 		t.Errorf("the guest was stopped after %s of CPU time, its limit is %s", spent, small.CPUPerBatch)

@@ -131,7 +131,8 @@ func (b *Body) bulk() {
 	case b.Op == MemoryFill:
 		b.memory(r.byte())
 	case b.Op == MemoryCopy:
-		b.memory(r.byte() | r.byte())
+		to, from := r.byte(), r.byte()
+		b.memory(to | from)
 	case b.Op == TableInit, b.Op == TableCopy:
 		b.Index, b.Second = r.u32(), r.u32()
 	default:

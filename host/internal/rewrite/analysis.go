@@ -256,9 +256,6 @@ func (r *rewriter) resolve(f *function) {
 	}
 	f.counted = f.cut || f.weight > uncounted
 	f.touches = f.touches || f.counted || len(f.loops) > 0
-	if r.InGlobal {
-		return
-	}
 	for _, l := range f.loops {
 		f.inLocal = f.inLocal || !l.touches
 	}

@@ -43,9 +43,6 @@ func GlobalName(index int) string { return fmt.Sprintf(globalTemplate, index) }
 // Options say how to rewrite.
 type Options struct {
 	NoSafepoints bool // leave out fuel and depth
-	// InGlobal keeps fuel in the global even in loops without calls. It exists to be
-	// measured against.
-	InGlobal bool
 }
 
 // Info is what the rewriter saw in the bodies.
