@@ -28,3 +28,16 @@ func TestDocumentedJobFile(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Every metric of a subtask stands in the documentation with its unit.
+func TestDocumentedMetrics(t *testing.T) {
+	page, err := os.ReadFile("../../docs/observability.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range counters {
+		if row := "| `" + c.name + "` | counter | `" + c.unit + "` |"; !strings.Contains(string(page), row) {
+			t.Errorf("docs/observability.md has no row %s", row)
+		}
+	}
+}
