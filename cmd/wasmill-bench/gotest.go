@@ -18,15 +18,15 @@ type benchmark struct {
 	values map[string]float64 // by unit
 }
 
-// goBenchmarks runs the benchmarks of a package, one after another, as many rounds as
-// the lab says: what is compared runs side by side.
-func (l *lab) goBenchmarks(ctx context.Context, pkg, expression, duration string) (all []benchmark, err error) {
+// goBenchmarks runs the benchmarks of a package, one after another, in many short
+// rounds: what is compared runs side by side.
+func (l *lab) goBenchmarks(ctx context.Context, pkg, expression string, rounds int) (all []benchmark, err error) {
 	binary := filepath.Join(l.scratch, filepath.Base(pkg)+".test")
 	if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-o", binary, pkg).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build benchmarks of %s: %w: %s", pkg, err, out)
 	}
-	for range l.runs {
-		cmd := exec.CommandContext(ctx, binary, "-test.run=^$", "-test.bench="+expression, "-test.benchmem", "-test.benchtime="+duration)
+	for range rounds {
+		cmd := exec.CommandContext(ctx, binary, "-test.run=^$", "-test.bench="+expression, "-test.benchmem", "-test.benchtime=100ms")
 		cmd.Dir = filepath.Join(l.root, pkg)
 		cmd.Stderr = os.Stderr
 		out, err := cmd.Output()

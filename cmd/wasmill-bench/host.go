@@ -12,7 +12,7 @@ import (
 // measureHost takes the call of a guest that does nothing and, for each kernel, what
 // safepoints cost.
 func measureHost(ctx context.Context, l *lab) error {
-	all, err := l.goBenchmarks(ctx, "./host", "^Benchmark(EmptyCall|Kernel)$", "0.2s")
+	all, err := l.goBenchmarks(ctx, "./host", "^Benchmark(EmptyCall|Kernel)$", 3*l.runs)
 	if err != nil {
 		return err
 	}

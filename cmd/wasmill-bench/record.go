@@ -5,7 +5,7 @@ import "context"
 // measureRecord takes the cursor and the builder; their benchmarks count one record as
 // one operation.
 func measureRecord(ctx context.Context, l *lab) error {
-	all, err := l.goBenchmarks(ctx, "./runtime/record", "^Benchmark(Cursor|Builder)$", "0.5s")
+	all, err := l.goBenchmarks(ctx, "./runtime/record", "^Benchmark(Cursor|Builder)$", 3*l.runs)
 	if err != nil {
 		return err
 	}
