@@ -47,7 +47,12 @@ guests-quakes: $(filter examples/quakes/%,$(call guests_of,go))
 test: guests test-sdk
 test-sdk: test-sdk-go test-sdk-c ## the SDKs' own tests
 
-.PHONY: test-sdk-go test-sdk-c
+lint: lint-sdk
+lint-sdk:
+	staticcheck=$$($(GO) tool -n staticcheck) && cd sdk/go && $(GO) vet ./... && $$staticcheck ./... && \
+		GOOS=wasip1 GOARCH=wasm $(GO) vet ./...
+
+.PHONY: test-sdk-go test-sdk-c lint-sdk
 test-sdk-go:
 	cd sdk/go && $(GO) vet ./... && $(GO) test ./...
 

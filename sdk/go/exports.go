@@ -15,7 +15,7 @@ var (
 // started returns the instance, which is made at the first call.
 func started() *Instance {
 	if instance == nil {
-		instance = NewInstance(registered, imports{})
+		instance = NewInstance(Registered(), imports{})
 	}
 	return instance
 }

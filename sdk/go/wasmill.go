@@ -65,11 +65,13 @@ const (
 	End                // nothing ever again
 )
 
-// registered is the operator of this module.
 var registered Operator
 
 // Register makes op the operator of this module. Call it once, in an init function.
 func Register(op Operator) { registered = op }
+
+// Registered is the operator of this module: what the exports run, and a test may.
+func Registered() Operator { return registered }
 
 // Process registers an operator of one input and one output that handles a record at
 // a time.
