@@ -62,6 +62,9 @@ func execute(ctx context.Context) error {
 		return err
 	}
 	defer l.close()
+	if note := busyNote(); note != "" {
+		fmt.Fprintln(os.Stderr, note)
+	}
 	for _, m := range measurements {
 		if !wanted.MatchString(m.name) {
 			continue

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 )
@@ -63,4 +64,17 @@ func residentBytes(pid int) (int64, error) {
 		return 0, fmt.Errorf("read memory of process %d: %w", pid, err)
 	}
 	return resident * int64(os.Getpagesize()), nil
+}
+
+// busyNote warns when others use the machine; "" if not, or if nobody can tell.
+func busyNote() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return ""
+	}
+	var load float64
+	if _, err := fmt.Sscan(string(text), &load); err != nil || load < 0.5*float64(runtime.NumCPU()) {
+		return ""
+	}
+	return fmt.Sprintf("The machine is busy: a load of %.1f on %d processors. Figures will be low.", load, runtime.NumCPU())
 }
