@@ -45,14 +45,14 @@ guests-quakes: $(filter examples/quakes/%,$(call guests_of,go))
 
 .PHONY: test-sdk
 test: guests test-sdk
-test-sdk: test-sdk-go test-sdk-c ## the SDKs' own tests
+test-sdk: test-sdk-go test-sdk-c test-sdk-assemblyscript ## the SDKs' own tests
 
 lint: lint-sdk
 lint-sdk:
 	staticcheck=$$($(GO) tool -n staticcheck) && cd sdk/go && $(GO) vet ./... && $$staticcheck ./... && \
 		GOOS=wasip1 GOARCH=wasm $(GO) vet ./...
 
-.PHONY: test-sdk-go test-sdk-c lint-sdk
+.PHONY: test-sdk-go test-sdk-c test-sdk-assemblyscript lint-sdk
 test-sdk-go:
 	cd sdk/go && $(GO) vet ./... && $(GO) test ./...
 
@@ -62,3 +62,6 @@ test-sdk-c: .tools/zig/installed-$(ZIG_VERSION)
 	@for t in $(C_TESTS); do echo "$$t"; \
 		$(ZIG) cc -std=c11 -O1 -fsanitize=undefined -Wall -Wextra -Werror -Isdk/c -o .tools/test/c $$t && \
 		.tools/test/c runtime/record/testdata/golden.json || exit 1; done
+
+test-sdk-assemblyscript: sdk/assemblyscript/example/pass.wasm
+	node --test --test-reporter=dot sdk/assemblyscript/test/*.test.mjs
