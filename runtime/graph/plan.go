@@ -21,6 +21,8 @@ type Plan struct {
 	Job            string        `json:"job"`
 	MaxParallelism int           `json:"maxParallelism"`
 	BufferTimeout  time.Duration `json:"bufferTimeout"`
+	Checkpoint     Checkpointing `json:"checkpoint"`
+	Restart        Restart       `json:"restart"`
 	Operators      []Operator    `json:"operators"` // in topological order
 	Edges          []Edge        `json:"edges"`
 	Tasks          []Task        `json:"tasks"`
@@ -47,10 +49,13 @@ type Operator struct {
 	With        json.RawMessage `json:"with,omitempty"`      // its settings: a checked JSON object, paths absolute
 	Format      Format          `json:"format,omitzero"`
 	Module      *Module         `json:"module,omitempty"`
+	Watermark   *Watermark      `json:"watermark,omitempty"` // of a source or module that assigns them
+	Window      *Window         `json:"window,omitempty"`    // of a module of shape aggregate or apply
+	State       *State          `json:"state,omitempty"`     // of a module that can keep some
 	Limits      Limits          `json:"limits,omitzero"`
 	OnReject    OnReject        `json:"onReject,omitzero"`
 	Inputs      []string        `json:"inputs,omitempty"`  // by index, as the module declares them; a sink has one, "in"
-	Outputs     []string        `json:"outputs,omitempty"` // by index; the engine's own (onReject) come after the module's
+	Outputs     []string        `json:"outputs,omitempty"` // by index; the engine's own (late, then onReject's) come after the module's
 }
 
 // Format is how a source's bytes become records and a sink's records become bytes.
@@ -118,7 +123,8 @@ type Edge struct {
 	To        int       `json:"to"`
 	Input     int       `json:"input"` // of To
 	Partition Partition `json:"partition"`
-	Chained   bool      `json:"chained"` // within one task: a function call
+	Chained   bool      `json:"chained"`         // within one task: a function call
+	First     bool      `json:"first,omitempty"` // read to its end, or until idle, before the others
 }
 
 // Task is a chain of operators that one goroutine per subtask runs: the head first,

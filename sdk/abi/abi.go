@@ -53,8 +53,21 @@ type Shape string
 
 // The shapes that exist.
 const (
-	ShapeProcess Shape = "process"
-	ShapeSource  Shape = "source"
+	ShapeProcess   Shape = "process"
+	ShapeSource    Shape = "source"
+	ShapeAggregate Shape = "aggregate"
+	ShapeApply     Shape = "apply"
+)
+
+// Scope is what a table belongs to.
+type Scope string
+
+// The scopes.
+const (
+	ScopeKey       Scope = "key"       // the key of the record at hand
+	ScopeSplit     Scope = "split"     // the subtask; entries are spread over all on a rescale
+	ScopeUnion     Scope = "union"     // the subtask; after a restore each has the entries of all
+	ScopeBroadcast Scope = "broadcast" // all subtasks alike
 )
 
 // Log levels of the log import.
@@ -83,8 +96,19 @@ type Description struct {
 	Outputs []string `json:"outputs,omitempty"`
 	// KeepsKey says that every record goes out under the key it came in with.
 	KeepsKey bool `json:"keepsKey,omitempty"`
+	// Tables are the module's state, known by their index.
+	Tables []Table `json:"tables,omitempty"`
+	// StateVersion is stored with each entry that the module writes.
+	StateVersion uint32 `json:"stateVersion,omitempty"`
 	// Config is a JSON Schema (2020-12) for the operator's config; none: any object.
 	Config json.RawMessage `json:"config,omitempty"`
+}
+
+// Table is a table that a module declares.
+type Table struct {
+	Name  string `json:"name"`
+	Scope Scope  `json:"scope"`
+	TTL   string `json:"ttl,omitempty"` // since the last write, as "24h"; none: for ever
 }
 
 // OpenRequest is what wasmill_open gets, as JSON.
