@@ -169,7 +169,8 @@ func TestRowsAreAsComputed(t *testing.T) {
 	}
 }
 
-// Two runs over more than one process write the same files, byte for byte.
+// One process and two workers write the same files, byte for byte: each subtask sorts
+// its rows, and a key belongs to the same subtask everywhere.
 func TestFlightsAreTheSameTwice(t *testing.T) {
 	var files [2]map[string]string
 	for i, mode := range modes {

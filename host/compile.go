@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -33,12 +35,20 @@ func (m *Module) compile(ctx context.Context, h *Host, b *binary.Module) error {
 	if err != nil {
 		return err
 	}
-	err = m.compileIn(ctx, h.config, e.dir, b, code)
-	if err != nil && e.dir != "" {
+	limited, cancel := context.WithTimeout(ctx, compileTime)
+	defer cancel()
+	err = m.compileIn(limited, h.config, e.dir, b, code)
+	if err != nil && e.dir != "" && limited.Err() == nil {
 		// The cache may be what failed: its disk may be full.
-		err = m.compileIn(ctx, h.config, "", b, code)
+		err = m.compileIn(limited, h.config, "", b, code)
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		return fmt.Errorf("compile module: %w", ctx.Err())
+	case limited.Err() != nil:
+		return m.refuse(Refusal{Reason: fmt.Sprintf("the module takes more than %s to compile", compileTime)})
+	default:
 		return m.refuse(Refusal{Reason: "not a valid module: " + firstLine(err)})
 	}
 	if m.cache != nil {
@@ -49,6 +59,10 @@ func (m *Module) compile(ctx context.Context, h *Host, b *binary.Module) error {
 	return nil
 }
 
+// compileTime bounds compilation. Only with several workers wazero looks at the clock,
+// between functions.
+const compileTime = 2 * time.Minute
+
 // compileIn compiles with a cache directory, or without.
 func (m *Module) compileIn(ctx context.Context, c Config, cacheDir string, b *binary.Module, code []byte) error {
 	if err := m.Close(); err != nil {
@@ -58,7 +72,7 @@ func (m *Module) compileIn(ctx context.Context, c Config, cacheDir string, b *bi
 		return err
 	}
 	var err error
-	m.compiled, err = m.runtime.CompileModule(experimental.WithCompilationWorkers(ctx, runtime.NumCPU()), code)
+	m.compiled, err = m.runtime.CompileModule(experimental.WithCompilationWorkers(ctx, max(2, runtime.NumCPU())), code)
 	return err
 }
 
@@ -111,7 +125,8 @@ func (m *Module) newRuntime(ctx context.Context, c Config, cacheDir string, b *b
 	m.runtime = wazero.NewRuntimeWithConfig(ctx, config)
 	needed := map[string][]*hostFunc{rewrite.HookModule: {&safepoint}}
 	for n := range b.Imports {
-		if f := findImport(b.Imports[n].Module, b.Imports[n].Name); f != nil {
+		f := findImport(b.Imports[n].Module, b.Imports[n].Name)
+		if f != nil && !slices.Contains(needed[b.Imports[n].Module], f) {
 			needed[b.Imports[n].Module] = append(needed[b.Imports[n].Module], f)
 		}
 	}

@@ -35,7 +35,7 @@ var guestFuncs = []hostFunc{
 		i.emit(int32(s[0]), int(int32(s[1])), uint32(s[2]), uint32(s[3]))
 	}},
 	{abi.ImportReject, signature{"iii", ""}, func(i *Instance, s []uint64) {
-		i.reject(uint32(s[0]), i.text("reject", uint32(s[1]), uint32(s[2]), maxText))
+		i.reject(uint32(s[0]), i.text("reject", uint32(s[1]), uint32(s[2]), maxReason))
 	}},
 	{abi.ImportNow, signature{"", "I"}, func(i *Instance, s []uint64) { s[0] = uint64(i.now()) }},
 	{abi.ImportLog, signature{"iii", ""}, func(i *Instance, s []uint64) {
@@ -48,12 +48,13 @@ var guestFuncs = []hostFunc{
 		i.metric(int32(s[0]), i.text("metric", uint32(s[1]), uint32(s[2]), maxMetricName+1), math.Float64frombits(s[3]))
 	}},
 	{abi.ImportFail, signature{"ii", ""}, func(i *Instance, s []uint64) {
-		i.message = i.text("fail", uint32(s[0]), uint32(s[1]), maxText)
+		i.message = i.text("fail", uint32(s[0]), uint32(s[1]), maxReason)
 	}},
 }
 
 const (
-	maxText       = 8192 // bytes of a message that are kept
+	maxText       = 8192 // bytes of a log line that are kept
+	maxReason     = 4096 // bytes of a reason to reject or fail that are kept
 	maxMetricName = 255
 )
 

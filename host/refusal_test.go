@@ -1,6 +1,7 @@
 package host_test
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"strings"
@@ -63,6 +64,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"a huge table from the start", as.Guest{Table: 1 << 30}.Wasm(), []string{"table starts too large"}},
 		{"a type error", as.Guest{Process: as.I64Const(0)}.Wasm(), []string{"not a valid module"}},
 		{"a call of a missing function", as.Guest{Process: as.Join(as.Call(999), as.I32Const(0))}.Wasm(), []string{"no function 999"}},
+		{"loops that the compiler chokes on", as.Guest{Process: as.Join(nest(4000), as.I32Const(0))}.Wasm(), []string{"too many locals (3) for loops nested"}},
 		{"a start function that traps", as.Guest{Start: &first, Funcs: []as.Func{{Code: as.Op(binary.Unreachable)}}}.Wasm(), []string{"start function: trap: unreachable"}},
 		{"a start function that spins", as.Guest{Start: &first, Funcs: []as.Func{{Code: as.Forever()}}}.Wasm(), []string{"start function", "limit cpuPerBatch"}},
 		{"an initializer that spins", as.Guest{Funcs: []as.Func{{Export: "_initialize", Code: as.Forever()}}}.Wasm(), []string{"_initialize", "limit cpuPerBatch"}},
@@ -106,6 +108,12 @@ func TestLoadRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// nest is loops in loops.
+func nest(depth int) []byte {
+	code := bytes.Repeat([]byte{byte(binary.Loop), 0x40}, depth)
+	return append(code, bytes.Repeat([]byte{byte(binary.End)}, depth)...)
 }
 
 func swap(b, old, new []byte) []byte {

@@ -20,11 +20,10 @@ import (
 // there their sink writes to a pipe that nobody reads for a while.
 const (
 	stallWarmup  = 6 * time.Second
-	stallTime    = 60 * time.Second
-	stallSample  = 5 * time.Second
+	stallSeconds = 60
+	flowSeconds  = 5      // for which the pace of the free flow is taken
 	stallRate    = 50_000 // records a second of either flow
-	stallSeconds = 75
-	stallRecords = stallRate * stallSeconds
+	stallRecords = stallRate * 75
 )
 
 var stallJob = fmt.Sprintf(`version: 1
@@ -97,13 +96,13 @@ func (l *lab) watchStall(ctx context.Context, parent int, address string) error 
 		return err
 	}
 	peak, slowest := before, float64(stallRate)
-	tick := time.NewTicker(stallSample)
-	defer tick.Stop()
 	last, at, err := drained(ctx, address)
-	for range int(stallTime / stallSample) {
-		if err != nil {
-			return err
-		}
+	if err != nil {
+		return err
+	}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for n := 1; n <= stallSeconds; n++ {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -114,6 +113,9 @@ func (l *lab) watchStall(ctx context.Context, parent int, address string) error 
 			return err
 		}
 		peak = max(peak, now)
+		if n%flowSeconds != 0 {
+			continue
+		}
 		count, then, err := drained(ctx, address)
 		if err != nil {
 			return err

@@ -260,41 +260,54 @@ static inline uint64_t wasmill_size(const wasmill_record *r) {
 }
 
 /* Makes room for size bytes: hands out, then grows if one record needs it. */
-static __attribute__((noinline)) int wasmill_make_room(wasmill_context *c, wasmill_batch *b, const wasmill_record *r) {
-    uint64_t size = wasmill_size(r);
-    if (r->key.len > WASMILL_MAX_KEY) return wasmill_fail(c, "key is longer than 16777215 bytes");
-    if (size > WASMILL_MAX_RECORD) return wasmill_fail(c, "record is longer than 1073741824 bytes");
+static inline int wasmill_make_room(wasmill_context *c, wasmill_batch *b, uint32_t size) {
     wasmill_hand_out(b);
     if (size <= b->cap) return WASMILL_OK;
-    uint32_t cap = size <= WASMILL_FULL_BATCH ? (uint32_t)WASMILL_FULL_BATCH : ((uint32_t)size + 65535) & ~65535u;
+    uint32_t cap = size <= WASMILL_FULL_BATCH ? (uint32_t)WASMILL_FULL_BATCH : (size + 65535) & ~65535u;
     b->ptr = (char *)wasmill_grow(cap);
     b->cap = b->ptr ? cap : 0;
     return b->ptr ? WASMILL_OK : wasmill_fail(c, "memory for the output is not to be had");
 }
 
-static inline __attribute__((always_inline)) int wasmill_append(wasmill_context *c, wasmill_batch *b, const wasmill_record *r) {
-    uint32_t keyed = r->key.len, valued = r->value.len;
-    uint64_t need = 16 + (uint64_t)keyed + valued;
-    if (__builtin_expect(r->extension.ptr != NULL, 0)) need += 4 + (uint64_t)r->extension.len;
-    if (__builtin_expect((uint64_t)b->len + need > b->cap || keyed > WASMILL_MAX_KEY, 0)) {
-        if (wasmill_make_room(c, b, r)) return WASMILL_FAILED;
-    }
-    if (__builtin_expect(r->timestamp == INT64_MAX, 0)) return wasmill_fail(c, "timestamp is int64 max, which is no event time");
-    uint32_t kind = (r->change & 3) | (r->key.ptr ? 0u : 4u) | (r->value.ptr ? 0u : 8u);
+static inline uint64_t wasmill_head(uint32_t keyed, uint32_t valued, uint32_t kind) {
+    return keyed | (uint64_t)kind << 24 | (uint64_t)valued << 32;
+}
+
+/* wasmill_append for a record that is extended or bad, or does not fit. */
+static __attribute__((noinline)) int wasmill_append_slowly(wasmill_context *c, wasmill_batch *b, const wasmill_record *r) {
+    uint64_t size = wasmill_size(r);
+    if (r->timestamp == INT64_MAX) return wasmill_fail(c, "timestamp is int64 max, which is no event time");
+    if (r->key.len > WASMILL_MAX_KEY) return wasmill_fail(c, "key is longer than 16777215 bytes");
+    if (size > WASMILL_MAX_RECORD) return wasmill_fail(c, "record is longer than 1073741824 bytes");
+    if (b->len + size > b->cap && wasmill_make_room(c, b, (uint32_t)size)) return WASMILL_FAILED;
+    uint32_t kind = (r->change & 3) | (r->key.ptr ? 0u : 4u) | (r->value.ptr ? 0u : 8u) | (r->extension.ptr ? 128u : 0u);
     char *at = b->ptr + b->len;
+    *(wasmill_u64 *)at = wasmill_head(r->key.len, r->value.len, kind);
     *(wasmill_u64 *)(at + 8) = (uint64_t)r->timestamp;
-    if (__builtin_expect(r->extension.ptr != NULL, 0)) {
-        kind |= 128;
-        *(wasmill_u32 *)(at + 16) = r->extension.len;
-        wasmill_copy(at + 20, r->extension.ptr, r->extension.len);
-        *(wasmill_u64 *)at = keyed | (uint64_t)kind << 24 | (uint64_t)valued << 32;
+    at += 16;
+    if (r->extension.ptr) {
+        *(wasmill_u32 *)at = r->extension.len;
+        if (r->extension.len) __builtin_memcpy(at + 4, r->extension.ptr, r->extension.len);
         at += 4 + r->extension.len;
-    } else {
-        *(wasmill_u64 *)at = keyed | (uint64_t)kind << 24 | (uint64_t)valued << 32;
     }
-    wasmill_copy(at + 16, r->key.ptr, keyed);
-    wasmill_copy(at + 16 + keyed, r->value.ptr, valued);
-    b->len += (uint32_t)need;
+    if (r->key.len) __builtin_memcpy(at, r->key.ptr, r->key.len);
+    if (r->value.len) __builtin_memcpy(at + r->key.len, r->value.ptr, r->value.len);
+    b->len += (uint32_t)size;
+    return WASMILL_OK;
+}
+
+static inline __attribute__((always_inline)) int wasmill_append(wasmill_context *c, wasmill_batch *b, const wasmill_record *r) {
+    const char *key = r->key.ptr, *value = r->value.ptr;
+    uint32_t keyed = r->key.len, valued = r->value.len, len = b->len;
+    uint64_t timestamp = (uint64_t)r->timestamp, end = 16 + (uint64_t)keyed + valued + len;
+    if (__builtin_expect(end > b->cap || keyed > WASMILL_MAX_KEY || r->extension.ptr || timestamp == INT64_MAX, 0))
+        return wasmill_append_slowly(c, b, r);
+    char *at = b->ptr + len;
+    b->len = (uint32_t)end;
+    *(wasmill_u64 *)at = wasmill_head(keyed, valued, (r->change & 3) | (key ? 0u : 4u) | (value ? 0u : 8u));
+    *(wasmill_u64 *)(at + 8) = timestamp;
+    wasmill_copy(at + 16, key, keyed);
+    wasmill_copy(at + 16 + keyed, value, valued);
     return WASMILL_OK;
 }
 

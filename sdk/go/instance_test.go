@@ -110,6 +110,14 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+func TestOpenEmitsNothing(t *testing.T) {
+	op := process(func(*wasmill.Context, *wasmill.Record) error { return nil })
+	op.Open = func(c *wasmill.Context) error { c.Emit(&wasmill.Record{}); return nil }
+	if _, err := wasmilltest.Open(t, op, wasmilltest.Options{}); err == nil || !strings.Contains(err.Error(), "emits while") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestFailures(t *testing.T) {
 	for name, c := range map[string]struct {
 		do   func(*wasmill.Context, *wasmill.Record) error

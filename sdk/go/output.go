@@ -5,6 +5,8 @@ const (
 	fullBatch = 64 << 10
 	// keptBuffer is the largest buffer that is kept for the next batch.
 	keptBuffer = 1 << 20
+	// maxPartitions bounds the memory that a slip can take.
+	maxPartitions = 1 << 16
 )
 
 // Output is a way out of the operator. Records given to it are gathered into batches,
@@ -65,8 +67,8 @@ func (o *Output) EmitTo(partition int, r *Record) {
 	switch {
 	case o.index < 0:
 		err = failure("there is no such output")
-	case partition < 0:
-		err = failure("partition is negative")
+	case partition < 0 || partition >= maxPartitions:
+		err = failure("there is no such partition")
 	}
 	if err != nil {
 		o.context.fail(err)

@@ -38,7 +38,8 @@ type Operator struct {
 	// against it. Empty allows any object.
 	ConfigSchema string
 
-	// Open runs once, before the first record and not after a restore of the heap.
+	// Open runs once, before the first record and not after a restore of the heap. It
+	// may not emit.
 	Open func(c *Context) error
 
 	// Process handles one record of an input; Context.Input says which. The record

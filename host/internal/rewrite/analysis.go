@@ -18,6 +18,20 @@ const (
 	maxWeight = 1 << 24
 )
 
+// maxNesting bounds the locals of a function times the depth of its loops: the time to
+// compile grows with the square of that, to seconds at ten thousand. Programs reach
+// some hundred.
+const maxNesting = 10_000
+
+// locals counts the locals of an own function, parameters included.
+func (r *rewriter) locals(n int) int {
+	count := len(r.m.Types[r.m.Functions[n]].Params)
+	for _, l := range r.m.Code[n].Locals {
+		count += int(l.Count)
+	}
+	return count
+}
+
 // function is what is known of a function of the module's own.
 type function struct {
 	loops []loop // in the order of their heads
@@ -96,7 +110,7 @@ func (r *rewriter) take(f uint32) {
 func (r *rewriter) scan(n int) error {
 	f := &r.functions[n]
 	var open []int32 // innermost loop of each open block
-	inner := int32(-1)
+	inner, nested := int32(-1), 0
 	b := &r.body
 	constant := int32(math.MaxInt32) // pushed by the instruction before
 	for b.Walk(&r.m.Code[n]); b.Next(); {
@@ -107,8 +121,14 @@ func (r *rewriter) scan(n int) error {
 			open = append(open, inner)
 			f.loops = append(f.loops, loop{weight: 1, parent: inner})
 			inner = int32(len(f.loops) - 1)
+			if nested++; nested*r.locals(n) > maxNesting {
+				return bodyError(b, "function %d has too many locals (%d) for loops nested %d deep", r.imported+n, r.locals(n), nested)
+			}
 		case binary.End:
 			if len(open) > 0 {
+				if inner != open[len(open)-1] {
+					nested--
+				}
 				inner, open = open[len(open)-1], open[:len(open)-1]
 			}
 		case binary.Call:

@@ -56,10 +56,26 @@ static void check_valid(wasmill_bytes list, uint32_t size) {
     WASMILL_CHECK(at == size && b.len == size && wasmill_same(built, batch, size));
 }
 
+/* Keys, records and times that can't travel, into a batch that has room and one that has not. */
+static void check_refusals(void) {
+    for (uint32_t room = 0; room <= sizeof built; room += sizeof built) {
+        wasmill_record r = {.timestamp = 1, .key = {bytes, WASMILL_MAX_KEY + 1}};
+        for (int i = 0; i < 3; i++) {
+            wasmill_context c;
+            wasmill_batch b = {.ptr = built, .cap = room};
+            memset(&c, 0, sizeof c);
+            if (i == 1) r.key.len = 1, r.value.ptr = bytes, r.value.len = WASMILL_MAX_RECORD;
+            if (i == 2) r.value.len = 1, r.timestamp = INT64_MAX;
+            WASMILL_CHECK(wasmill_append(&c, &b, &r) == WASMILL_FAILED && b.len == 0);
+        }
+    }
+}
+
 int main(int argc, char **argv) {
     FILE *f = argc > 1 ? fopen(argv[1], "r") : NULL;
     if (!f) wasmill_test_stop("give the path of golden.json");
     wasmill_test_open("{}");
+    check_refusals();
     int valid = 0, malformed = 0;
     while (fgets(line, sizeof line, f)) {
         wasmill_bytes text = wasmill_string(line);

@@ -10,6 +10,7 @@ package wasmilltest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -72,7 +73,13 @@ func Open(t testing.TB, op wasmill.Operator, o Options) (*Harness, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode settings: %w", err)
 	}
-	return h, h.engine.end(h.instance.Open(request))
+	status := h.instance.Open(request)
+	for _, emitted := range h.engine.emitted {
+		if len(emitted) > 0 {
+			return nil, errors.New("the operator emits while it is opened")
+		}
+	}
+	return h, h.engine.end(status)
 }
 
 // Process hands the operator a batch of the first input; it fails the test if the

@@ -1,0 +1,425 @@
+package state
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/wasmill/wasmill/runtime/fault"
+)
+
+// memorySnapshot is written while the owner goes on. It walks the slots of a part; an
+// entry whose epoch is the snapshot's or earlier is as it was. Before the owner changes
+// such an entry, it puts a copy aside here, and then makes the entry one of the present
+// epoch: the writer looks at the epoch before and after it reads an entry, and takes
+// the copy if it has changed.
+type memorySnapshot struct {
+	memory     *Memory
+	checkpoint uint64
+	since      mark // zero: everything
+	epoch      uint32
+	now        int64
+	dead       []deadBlock
+	closed     atomic.Bool
+	walked     []atomic.Bool // by part: no more copies are needed
+
+	mu     sync.Mutex
+	copies map[uint32][]byte // by part; guarded by mu
+}
+
+// Snapshot implements Backend.
+func (m *Memory) Snapshot(checkpoint uint64, full bool) (Snapshot, error) {
+	if last := m.lastMark(); checkpoint <= last {
+		return nil, fmt.Errorf("take snapshot of checkpoint %d: the last was of %d", checkpoint, last)
+	}
+	if err := m.prune(); err != nil {
+		return nil, err
+	}
+	s := &memorySnapshot{
+		memory: m, checkpoint: checkpoint, epoch: m.epoch, now: m.now,
+		walked: make([]atomic.Bool, len(m.parts)), copies: map[uint32][]byte{},
+	}
+	if !full {
+		s.since = m.base
+		s.dead = m.dead.between(s.since.epoch, s.epoch)
+	}
+	m.marks = append(m.marks, mark{checkpoint, m.epoch})
+	m.epoch++
+	m.active = append(m.active, s)
+	m.users.Add(1)
+	return s, nil
+}
+
+func (m *Memory) lastMark() uint64 {
+	if n := len(m.marks); n > 0 {
+		return m.marks[n-1].checkpoint
+	}
+	return m.base.checkpoint
+}
+
+// Confirm implements Backend.
+func (m *Memory) Confirm(checkpoint uint64) {
+	for i, k := range m.marks {
+		if k.checkpoint == checkpoint {
+			m.base = k
+			m.marks = append(m.marks[:0], m.marks[i+1:]...)
+			m.dead.forget(k.epoch)
+			return
+		}
+	}
+}
+
+// prune forgets the snapshots that are closed, and with the last what they held back.
+func (m *Memory) prune() error {
+	m.active = slices.DeleteFunc(m.active, func(s *memorySnapshot) bool { return s.closed.Load() })
+	if len(m.active) == 0 {
+		return m.dropIdle()
+	}
+	return nil
+}
+
+// preserve puts a copy of an entry aside for the snapshots that still need it.
+func (m *Memory) preserve(p *part, e unsafe.Pointer) {
+	epoch := *(*uint32)(e)
+	for _, s := range m.active {
+		if epoch > s.epoch || epoch <= s.since.epoch || s.walked[p.index].Load() || s.closed.Load() {
+			continue
+		}
+		k, sub, v := sizes(e)
+		bytes := unsafe.Slice((*byte)(e), p.head+k+sub+v)
+		s.mu.Lock()
+		s.copies[p.index] = append(s.copies[p.index], bytes...)
+		s.mu.Unlock()
+		m.preserved.Add(int64(len(bytes)))
+	}
+}
+
+// bury notes that an entry is gone that a checkpoint may hold. When that takes too much,
+// because no checkpoint completes, the next snapshot is full.
+func (m *Memory) bury(p *part, key, subkey []byte) {
+	if m.base.checkpoint == 0 && len(m.marks) == 0 {
+		return
+	}
+	m.dead.add(m.epoch, p.index, key, subkey)
+	if m.dead.bytes > max(64<<20, m.bytes/2) {
+		m.base, m.marks, m.dead = mark{checkpoint: m.lastMark()}, nil, deadLog{}
+	}
+}
+
+// Close implements Snapshot.
+func (s *memorySnapshot) Close() error {
+	if s.closed.Swap(true) {
+		return nil
+	}
+	s.mu.Lock()
+	for _, c := range s.copies {
+		s.memory.preserved.Add(-int64(len(c)))
+	}
+	s.copies = nil
+	s.mu.Unlock()
+	return s.memory.release()
+}
+
+// Write implements Snapshot: group by group and table by table, each sorted on its own.
+func (s *memorySnapshot) Write(w io.Writer) (RunInfo, error) {
+	if s.closed.Load() {
+		return RunInfo{}, errors.New("write snapshot: it is closed")
+	}
+	m := s.memory
+	run := newRunWriter(w, m.options.Tables, s.checkpoint, s.since.checkpoint)
+	dead := s.deadByPart()
+	var g gathering
+	tables := byName(m.options.Tables)
+	for n := range m.parts {
+		i := n/len(tables)*len(tables) + tables[n%len(tables)]
+		p := m.parts[i].Load()
+		if p == nil {
+			continue
+		}
+		g.reset(p)
+		if p.written.Load() > s.since.epoch {
+			s.gather(&g, p)
+		}
+		s.walked[i].Store(true)
+		s.takeCopies(&g, p)
+		for _, d := range dead[uint32(i)] {
+			g.add(d)
+		}
+		g.sort()
+		if err := s.writeGathered(run, &g); err != nil {
+			return RunInfo{}, err
+		}
+	}
+	return run.close()
+}
+
+func (s *memorySnapshot) writeGathered(run *runWriter, g *gathering) error {
+	var lastKey, lastSub []byte
+	for i, place := range g.places {
+		e := unsafe.Pointer(&g.bytes[place.at])
+		k, sub, v := sizes(e)
+		key := g.bytes[place.at+g.part.head:][:k]
+		subkey := g.bytes[place.at+g.part.head+k:][:sub]
+		if i > 0 && bytes.Equal(key, lastKey) && bytes.Equal(subkey, lastSub) {
+			continue // a copy of the same, or gone before it was made again
+		}
+		lastKey, lastSub = key, subkey
+		out := Entry{Group: g.part.group, Key: key, Subkey: subkey, Deleted: g.deleted(place.at)}
+		if !out.Deleted {
+			out.Value = g.bytes[place.at+g.part.head+k+sub:][:v]
+			out.Version = *(*uint32)(unsafe.Add(e, entryVersion))
+			if ttl := g.part.ttl; ttl > 0 {
+				out.Stamp = *(*int64)(unsafe.Add(e, entryStamp))
+				if s.now-out.Stamp >= ttl {
+					continue
+				}
+			}
+		}
+		if err := run.add(g.part.table, &out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// gather copies the entries of a part that belong to the snapshot.
+func (s *memorySnapshot) gather(g *gathering, p *part) {
+	m := s.memory
+	m.mu.Lock()
+	g.chunks = g.chunks[:0]
+	for _, at := range p.chunks {
+		g.chunks = append(g.chunks, m.chunks[at])
+	}
+	m.mu.Unlock()
+	for _, c := range g.chunks {
+		at := unsafe.Add(m.region.base, int(c.first)<<pageShift)
+		for range c.slots {
+			e := at
+			at = unsafe.Add(at, c.size)
+			epoch := atomic.LoadUint32((*uint32)(e))
+			if epoch == 0 {
+				break // slots are used in order: the rest is fresh
+			}
+			if epoch > s.epoch || epoch <= s.since.epoch {
+				continue
+			}
+			word := *(*uint32)(unsafe.Add(e, entryWord))
+			k, sub, v := sizes(e)
+			size := p.head + k + sub + v
+			if word&(flagLive|flagTree) != flagLive || size > int(c.size) {
+				continue // free, a tree, or changing just now
+			}
+			mark := len(g.bytes)
+			g.add(unsafe.Slice((*byte)(e), size))
+			// The second look is an atomic write so that no read above moves behind it.
+			if !atomic.CompareAndSwapUint32((*uint32)(e), epoch, epoch) {
+				g.cut(mark)
+			}
+		}
+	}
+}
+
+// takeCopies adds what the owner put aside.
+func (s *memorySnapshot) takeCopies(g *gathering, p *part) {
+	s.mu.Lock()
+	copies := s.copies[p.index]
+	delete(s.copies, p.index)
+	s.mu.Unlock()
+	s.memory.preserved.Add(-int64(len(copies)))
+	for len(copies) > 0 {
+		k, sub, v := sizes(unsafe.Pointer(&copies[0]))
+		size := p.head + k + sub + v
+		g.add(copies[:size])
+		copies = copies[size:]
+	}
+}
+
+// deadByPart shares the log of what is gone out to the parts, in the form of entries.
+func (s *memorySnapshot) deadByPart() map[uint32][][]byte {
+	parts := map[uint32][][]byte{}
+	for _, b := range s.dead {
+		for at := 0; at < len(b.bytes); {
+			part, entry := b.entry(&at, s.memory)
+			parts[part] = append(parts[part], entry)
+		}
+	}
+	return parts
+}
+
+// gathering is the entries of one part on their way into a run: as they lie in memory,
+// one behind the other, aligned.
+type gathering struct {
+	part   *part
+	chunks []chunk
+	bytes  []byte
+	places []gatheredPlace
+	counts []int32
+	sorted []gatheredPlace
+}
+
+type gatheredPlace struct {
+	hash uint64 // of the key
+	at   int    // in bytes
+}
+
+func (g *gathering) reset(p *part) {
+	g.part, g.bytes, g.places = p, g.bytes[:0], g.places[:0]
+}
+
+func (g *gathering) add(entry []byte) {
+	at := len(g.bytes)
+	g.bytes = append(g.bytes, entry...)
+	for len(g.bytes)&7 != 0 {
+		g.bytes = append(g.bytes, 0)
+	}
+	k := int(binary.NativeEndian.Uint16(g.bytes[at+entryLens:]))
+	key := g.bytes[at+g.part.head:]
+	g.places = append(g.places, gatheredPlace{hashOf(key[:min(k, len(key))], nil), at})
+}
+
+// cut takes the last entry out again.
+func (g *gathering) cut(mark int) {
+	g.bytes, g.places = g.bytes[:mark], g.places[:len(g.places)-1]
+}
+
+func (g *gathering) deleted(at int) bool {
+	return binary.NativeEndian.Uint32(g.bytes[at+entryWord:])&flagLive == 0
+}
+
+// sort puts the entries in order: by hash, key and subkey, what is there before what is
+// gone. Hashes are spread evenly, so they are dealt out first.
+func (g *gathering) sort() {
+	n := len(g.places)
+	if n < 2 {
+		return
+	}
+	shift := 64
+	for buckets := 1; buckets < n/2; buckets *= 2 {
+		shift--
+	}
+	g.counts = slices.Grow(g.counts[:0], 1<<(64-shift)+1)[:1<<(64-shift)+1]
+	clear(g.counts)
+	for _, p := range g.places {
+		g.counts[p.hash>>shift+1]++
+	}
+	for i := 1; i < len(g.counts); i++ {
+		g.counts[i] += g.counts[i-1]
+	}
+	g.sorted = slices.Grow(g.sorted[:0], n)[:n]
+	for _, p := range g.places {
+		at := &g.counts[p.hash>>shift]
+		g.sorted[*at] = p
+		*at++
+	}
+	from := int32(0)
+	for _, to := range g.counts[:len(g.counts)-1] {
+		if to-from > 1 {
+			slices.SortFunc(g.sorted[from:to], g.compare)
+		}
+		from = to
+	}
+	g.places, g.sorted = g.sorted, g.places
+}
+
+func (g *gathering) compare(a, b gatheredPlace) int {
+	if a.hash != b.hash {
+		return cmp.Compare(a.hash, b.hash)
+	}
+	ka, sa := g.names(a.at)
+	kb, sb := g.names(b.at)
+	if c := bytes.Compare(ka, kb); c != 0 {
+		return c
+	}
+	if c := bytes.Compare(sa, sb); c != 0 {
+		return c
+	}
+	switch da, db := g.deleted(a.at), g.deleted(b.at); {
+	case da == db:
+		return 0
+	case db:
+		return -1
+	}
+	return 1
+}
+
+func (g *gathering) names(at int) (key, subkey []byte) {
+	k := int(binary.NativeEndian.Uint16(g.bytes[at+entryLens:]))
+	s := int(binary.NativeEndian.Uint16(g.bytes[at+entryLens+2:]))
+	at += g.part.head
+	return g.bytes[at : at+k], g.bytes[at+k : at+k+s]
+}
+
+// Restore implements Backend.
+func (m *Memory) Restore(from Source, base uint64) error {
+	if m.bytes != 0 || m.epoch != 1 {
+		return errors.New("restore state: the backend is not empty")
+	}
+	tables := tableIndex(m.options.Tables)
+	for {
+		e, err := from.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("restore state: %w", err)
+		}
+		if err := m.restoreEntry(tables, &e); err != nil {
+			return fmt.Errorf("restore state: %w", err)
+		}
+	}
+	if base > 0 {
+		m.base = mark{base, m.epoch}
+	}
+	m.epoch++
+	return nil
+}
+
+func (m *Memory) restoreEntry(tables map[string]int, e *Entry) error {
+	table, ok := tables[e.Table]
+	if !ok {
+		return fault.Corruptf("table %q is not declared", e.Table)
+	}
+	if err := checkEntry(e.Key, e.Subkey, len(e.Value)); err != nil {
+		return err
+	}
+	p, err := m.makePart(e.Group, table)
+	if err != nil {
+		return err
+	}
+	if err := m.room(EntryOverhead + len(e.Key) + len(e.Subkey) + len(e.Value)); err != nil {
+		return err
+	}
+	at, ref, err := m.write(p, hashOf(e.Key, e.Subkey), e.Key, e.Subkey, len(e.Value), flagLive)
+	if err != nil {
+		return err
+	}
+	copy(unsafe.Slice((*byte)(unsafe.Add(at, p.head+len(e.Key)+len(e.Subkey))), len(e.Value)), e.Value)
+	*(*uint32)(unsafe.Add(at, entryVersion)) = e.Version
+	if p.ttl > 0 {
+		stamp := e.Stamp
+		if stamp == 0 {
+			stamp = m.now // its table had no time-to-live
+		}
+		*(*int64)(unsafe.Add(at, entryStamp)) = stamp
+	}
+	m.mark(p)
+	if len(e.Subkey) > 0 {
+		return m.plantEntry(p, e.Key, e.Subkey, ref)
+	}
+	return nil
+}
+
+func tableIndex(tables []Table) map[string]int {
+	index := make(map[string]int, len(tables))
+	for i, t := range tables {
+		index[t.Name] = i
+	}
+	return index
+}
