@@ -18,6 +18,8 @@ type builder struct {
 	modules  map[string]resolved
 	byName   map[string]*vertex
 	claimed  map[string]string // exclusive settings, and the operator that has each
+	read     map[port]bool     // outputs that inputs name
+	keyedBy  map[*vertex]bool  // those that were asked about so far
 }
 
 type resolved struct {
@@ -34,9 +36,15 @@ func Build(job *Job, modules Resolver, connectors Catalog) (*Plan, error) {
 	b := &builder{
 		parser: &parser{findings: &job.findings, file: job.File, options: job.options, dir: job.dir, job: job}, catalog: connectors,
 		resolver: modules, modules: map[string]resolved{}, byName: map[string]*vertex{}, claimed: map[string]string{},
+		read: map[port]bool{}, keyedBy: map[*vertex]bool{},
 	}
 	for _, o := range job.vertices {
 		b.byName[o.name] = o
+		for _, in := range o.inputs {
+			b.read[port{in.from, in.output}] = true
+		}
+	}
+	for _, o := range job.vertices {
 		b.checkParallelism(o)
 		switch o.role {
 		case RoleSource:
@@ -53,10 +61,15 @@ func Build(job *Job, modules Resolver, connectors Catalog) (*Plan, error) {
 		b.rejectOutput(o)
 	}
 	edges := b.connect()
+	for _, o := range job.vertices {
+		b.checkKeys(o)
+	}
 	order := b.order(edges)
+	b.checkFirst(edges, order)
 	if err := b.err(); err != nil {
 		return nil, err
 	}
+	b.adviseEndless(edges, order)
 	return b.plan(edges, order), nil
 }
 
@@ -91,6 +104,11 @@ func (b *builder) checkParallelism(o *vertex) {
 func (b *builder) refuseModuleFields(o *vertex) {
 	b.refuseField(o.at.get("limits"), "remove it", "is for modules")
 	b.refuseField(o.at.get("env"), "remove it", "is for modules")
+	b.refuseField(o.at.get("window"), "remove it", "is for modules")
+	b.refuseField(o.at.get("state"), "remove it", "is for modules")
+	if o.role == RoleSink {
+		b.refuseField(o.at.get("watermark"), "remove it", "is for sources and modules")
+	}
 }
 
 // readModule asks what the module describes and checks the operator against it.
@@ -116,7 +134,10 @@ func (b *builder) readModule(o *vertex) {
 	if d.Shape == abi.ShapeSource {
 		o.takes = nil
 	}
+	o.keepsKey = d.KeepsKey
 	o.module.Config = b.readConfig(o, d.Config)
+	b.checkWindow(o, &d)
+	b.checkState(o, &d)
 }
 
 // rejectOutput adds the output that onReject: {to: name} makes.
@@ -138,13 +159,14 @@ func (b *builder) rejectOutput(o *vertex) {
 func (b *builder) plan(edges []Edge, order []int) *Plan {
 	plan := &Plan{
 		Namespace: b.job.Namespace, Job: b.job.Name, MaxParallelism: b.job.MaxParallelism, BufferTimeout: b.job.BufferTimeout,
-		Warnings: sorted(b.warnings),
+		Checkpoint: b.job.Checkpoint, Restart: b.job.Restart,
 	}
 	index := make([]int, len(order)) // of a vertex in the plan
 	for i, v := range order {
 		index[v] = i
 		plan.Operators = append(plan.Operators, b.operator(b.job.vertices[v]))
 	}
+	plan.Warnings = sorted(b.warnings)
 	for _, e := range edges {
 		e.From, e.To = index[e.From], index[e.To]
 		plan.Edges = append(plan.Edges, e)
@@ -160,7 +182,7 @@ func (b *builder) plan(edges []Edge, order []int) *Plan {
 func (b *builder) operator(o *vertex) Operator {
 	op := Operator{
 		Name: o.name, Role: o.role, Parallelism: b.parallelism(o), With: o.settings, Format: o.format, Module: o.module,
-		Limits: o.limits, OnReject: OnReject{Policy: o.reject}, Inputs: o.takes, Outputs: o.gives,
+		Watermark: o.watermark, Window: o.window, State: b.keeps(o), Limits: o.limits, OnReject: OnReject{Policy: o.reject}, Inputs: o.takes, Outputs: o.gives,
 	}
 	if o.role != RoleModule {
 		op.Connector = o.what

@@ -26,6 +26,11 @@ type ConnectorSpec struct {
 	MaxParallelism int
 	// Timestamps says that records of the source may be stamped by `timestamp`.
 	Timestamps bool
+	// TwoPhase says that a sink's output appears when its checkpoint completes.
+	TwoPhase bool
+	// Endless tells of settings, as in Operator.With, whether a source with them ends
+	// only when it is told to; nil: none does.
+	Endless func(settings json.RawMessage) bool
 }
 
 // FieldType is how a setting is written in a job file and how it stands in

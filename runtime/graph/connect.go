@@ -35,7 +35,8 @@ func (b *builder) connect() []Edge {
 			}
 			seen[e] = true
 			b.checkPartition(from, o, output, in)
-			e.Partition = in.by
+			o.feeds = append(o.feeds, feed{from, output, in})
+			e.Partition, e.First = in.by, in.first
 			edges = append(edges, e)
 		}
 		for input, name := range o.takes {

@@ -36,7 +36,10 @@ type Job struct {
 	Parallelism    int // of operators that name none
 	MaxParallelism int
 	BufferTimeout  time.Duration
+	Checkpoint     Checkpointing
+	Restart        Restart // RestartNone if the file says nothing and takes no checkpoints
 
+	restartV *value
 	vertices []*vertex // in the order of the file
 	findings findings
 	options  Options
@@ -65,6 +68,14 @@ type vertex struct {
 	inputs       []input
 	inputsV      *value
 	limits       Limits
+	watermark    *Watermark
+	watermarkV   *value
+	window       *Window
+	windowV      *value
+	state        State // Tables are Build's
+	stateV       *value
+	stateLimitV  *value
+	tablesV      *value
 	reject       RejectPolicy
 	rejectTo     string
 	rejectV      *value
@@ -76,6 +87,10 @@ type vertex struct {
 	gives    []string // outputs
 	own      int      // of gives, how many are the operator's own, not the engine's
 	known    bool     // takes and gives are right
+	keepsKey bool     // the module does
+	feeds    []feed   // inputs that somebody gives
+	endless  bool     // a source that does not end by itself
+	twoPhase bool     // a sink whose output appears with checkpoints
 }
 
 // input is an entry of `inputs`.
@@ -84,8 +99,20 @@ type input struct {
 	output string // "": the first
 	as     string // "": the only one
 	by     Partition
+	first  bool
 	v      *value // the whole entry
 	fromV  *value
 	asV    *value
 	byV    *value
+	firstV *value
 }
+
+// feed is an input and who gives it.
+type feed struct {
+	from   *vertex
+	output int // of from
+	in     input
+}
+
+// port names an output of an operator as inputs do.
+type port struct{ operator, output string }

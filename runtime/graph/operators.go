@@ -1,13 +1,14 @@
 package graph
 
 import (
+	"math"
 	"strings"
 	"time"
 )
 
 // readOperator reads an operator; what depends on modules and connectors is Build's.
 func (p *parser) readOperator(name string, v *value) *vertex {
-	o := &vertex{name: name, at: v, reject: RejectFail}
+	o := &vertex{name: name, at: v, reject: RejectFail, state: State{Backend: MemoryBackend}}
 	is := func(role Role) func(*value) {
 		return func(v *value) {
 			s, ok := p.text(v)
@@ -40,11 +41,14 @@ func (p *parser) readOperator(name string, v *value) *vertex {
 			}
 			o.parallelismV = v
 		},
-		"inputs":   func(v *value) { o.inputsV, o.inputs = v, p.readInputs(v) },
-		"env":      func(v *value) { o.env = p.readEnv(v) },
-		"limits":   func(v *value) { o.limits = p.readLimits(v) },
-		"onReject": func(v *value) { p.readOnReject(o, v) },
-	}, later{"watermark", "window", "state"}) {
+		"inputs":    func(v *value) { o.inputsV, o.inputs = v, p.readInputs(v) },
+		"env":       func(v *value) { o.env = p.readEnv(v) },
+		"limits":    func(v *value) { p.readLimits(o, v) },
+		"onReject":  func(v *value) { p.readOnReject(o, v) },
+		"watermark": func(v *value) { p.readWatermark(o, v) },
+		"window":    func(v *value) { p.readWindow(o, v) },
+		"state":     func(v *value) { p.readState(o, v) },
+	}) {
 		return o
 	}
 	if o.role == "" && v.get("source") == nil && v.get("module") == nil && v.get("sink") == nil {
@@ -54,7 +58,7 @@ func (p *parser) readOperator(name string, v *value) *vertex {
 	return o
 }
 
-// readInputs reads a list of "operator", "operator.output" and {from, as, by}.
+// readInputs reads a list of "operator", "operator.output" and {from, as, by, first}.
 func (p *parser) readInputs(v *value) []input {
 	if v.kind != sequence {
 		p.mismatch(v, "a list", "write [name] if it is one")
@@ -78,7 +82,11 @@ func (p *parser) readInputs(v *value) []input {
 						in.by = Partition(s)
 					}
 				},
-			}, later{"first"})
+				"first": func(v *value) {
+					in.first, _ = p.boolean(v)
+					in.firstV = v
+				},
+			})
 			if in.fromV == nil {
 				p.add(item.at(), "write from: OPERATOR", "from is missing")
 			}
@@ -120,15 +128,19 @@ func (p *parser) readEnv(v *value) map[string]string {
 	return env
 }
 
-func (p *parser) readLimits(v *value) (l Limits) {
+func (p *parser) readLimits(o *vertex, v *value) {
+	l := &o.limits
 	p.object(v, readers{
 		"memory":       func(v *value) { l.Memory, _ = p.size(v, 64<<10, 4<<30) },
 		"cpuPerBatch":  func(v *value) { l.CPUPerBatch, _ = p.duration(v, time.Millisecond, time.Hour) },
 		"stackDepth":   func(v *value) { l.StackDepth, _ = p.integer(v, 16, 1_000_000) },
 		"tableEntries": func(v *value) { l.TableEntries, _ = p.integer(v, 1, 1<<27) },
 		"emitPerBatch": func(v *value) { l.EmitPerBatch, _ = p.size(v, 1, 4<<30) },
-	}, later{"state"})
-	return l
+		"state": func(v *value) {
+			o.state.Limit, _ = p.size(v, 1, math.MaxInt64)
+			o.stateLimitV = v
+		},
+	})
 }
 
 // readOnReject reads fail, skip or {to: output}.
@@ -148,7 +160,7 @@ func (p *parser) readOnReject(o *vertex, v *value) {
 			return
 		}
 		o.rejectTo = s
-	}}, nil)
+	}})
 	if v.get("to") == nil {
 		p.add(v.at(), "write fail, skip or {to: OUTPUT}", "to is missing")
 	}
@@ -168,7 +180,7 @@ func (p *parser) readFormat(o *vertex) {
 		for name, read := range more {
 			known[name] = read
 		}
-		if p.object(v, known, nil) && v.get("field") == nil {
+		if p.object(v, known) && v.get("field") == nil {
 			p.add(v.at(), "write {field: NAME}", "field is missing")
 		}
 	}

@@ -36,7 +36,7 @@ func Parse(file string, data []byte, options Options) (*Job, error) {
 	job := &Job{
 		File: file, Namespace: id.DefaultNamespace, Parallelism: max(1, options.DefaultParallelism),
 		MaxParallelism: DefaultMaxParallelism, BufferTimeout: DefaultBufferTimeout,
-		options: options, dir: filepath.Dir(path),
+		Checkpoint: defaultCheckpointing(), options: options, dir: filepath.Dir(path),
 	}
 	p := &parser{findings: &job.findings, file: file, options: options, dir: job.dir, job: job}
 	root := p.readTree(data)
@@ -58,14 +58,11 @@ func Parse(file string, data []byte, options Options) (*Job, error) {
 // readers say which fields there are and who reads each.
 type readers map[string]func(*value)
 
-// later are fields that the job file will have and that do nothing yet.
-type later []string
-
+// notYet is said of what a job file will be able to say.
 const notYet = "does not exist yet in this version of wasmill"
 
-// object reads the fields of a mapping; fields that are neither known nor announced
-// are reported.
-func (p *parser) object(v *value, known readers, announced later) bool {
+// object reads the fields of a mapping and reports those that are not known.
+func (p *parser) object(v *value, known readers) bool {
 	if v.kind != mapping {
 		p.mismatch(v, "fields", "")
 		return false
@@ -75,10 +72,6 @@ func (p *parser) object(v *value, known readers, announced later) bool {
 			if f.value.kind != refused {
 				read(f.value)
 			}
-			continue
-		}
-		if slices.Contains(announced, f.name) {
-			p.add(f.value.named(), "remove it", notYet)
 			continue
 		}
 		p.add(f.value.named(), Suggest(f.name, slices.Sorted(maps.Keys(known))), "unknown field")
@@ -112,8 +105,17 @@ func (p *parser) readJob(root *value) {
 			}
 		},
 		"checkpoint": p.readCheckpoint,
+		"restart":    p.readRestart,
 		"operators":  p.readOperators,
-	}, later{"restart"})
+	})
+	switch {
+	case job.restartV == nil && job.Checkpoint.Interval == 0:
+		job.Restart = defaultRestart(RestartNone)
+	case job.restartV == nil:
+		job.Restart = defaultRestart(RestartExponential)
+	case job.Checkpoint.Interval == 0 && job.Restart.Kind != RestartNone:
+		p.warn(job.restartV.named(), "write checkpoint: {interval: 10s}", "without checkpoints a job that is restarted begins anew")
+	}
 	for _, name := range []string{"version", "job", "operators"} {
 		if root.get(name) == nil {
 			hint := map[string]string{"version": "write version: 1", "job": "write job: NAME", "operators": ""}[name]
@@ -136,15 +138,6 @@ func (p *parser) name(v *value) string {
 		p.add(v.at(), "a name has 1 to 63 of a–z, 0–9 and -, and does not start with -", "%s is not a name", quote(s))
 	}
 	return s
-}
-
-// readCheckpoint takes what says that there are none.
-func (p *parser) readCheckpoint(v *value) {
-	p.object(v, readers{"interval": func(v *value) {
-		if s, ok := p.text(v); ok && s != "off" {
-			p.add(v.at(), "write off, or leave checkpoint out: none are taken", "checkpoints do not exist yet in this version of wasmill")
-		}
-	}}, later{"mode", "store", "timeout", "minPause", "maxConcurrent", "tolerableFailures", "alignment", "retain"})
 }
 
 var operatorName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,62}$`)

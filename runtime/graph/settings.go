@@ -37,6 +37,8 @@ func (b *builder) readConnector(o *vertex) {
 		b.add(at, fmt.Sprintf("write parallelism: %d here, and by: rebalance at its other end", n), "%s %s has at most %d subtask, not %d", o.role, o.what, n, b.parallelism(o))
 	}
 	o.settings = b.readSettings(o, spec)
+	o.twoPhase = spec.TwoPhase
+	o.endless = spec.Endless != nil && spec.Endless(o.settings)
 }
 
 func (b *builder) refuseField(v *value, hint, format string, args ...any) {
@@ -100,7 +102,7 @@ func (b *builder) readSettings(o *vertex, spec ConnectorSpec) json.RawMessage {
 	}
 	switch {
 	case o.with != nil:
-		b.object(o.with, known, nil)
+		b.object(o.with, known)
 	case o.at.get("with") != nil:
 		return nil // reported
 	}

@@ -8,7 +8,8 @@ import (
 	"text/tabwriter"
 )
 
-// WriteText prints the plan for people: its tasks, then the channels between them.
+// WriteText prints the plan for people: its tasks, what operators keep, then the
+// channels between tasks.
 func (p *Plan) WriteText(w io.Writer) error {
 	subtasks, channels := 0, int64(0)
 	for _, t := range p.Tasks {
@@ -20,8 +21,9 @@ func (p *Plan) WriteText(w io.Writer) error {
 		}
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "job %s/%s: %s, %s, %s; maxParallelism %d, bufferTimeout %s\n\n", p.Namespace, p.Job,
+	fmt.Fprintf(w, "job %s/%s: %s, %s, %s; maxParallelism %d, bufferTimeout %s\n", p.Namespace, p.Job,
 		count(int64(len(p.Tasks)), "task"), count(int64(subtasks), "subtask"), count(channels, "channel"), p.MaxParallelism, p.BufferTimeout)
+	fmt.Fprintf(w, "checkpoints: %s\nrestart: %s\n\n", p.Checkpoint.text(), p.Restart.text())
 	fmt.Fprintln(table, "TASK\tSUBTASKS\tOPERATOR\tFROM\tRUNS")
 	for _, t := range p.Tasks {
 		for i, index := range t.Operators {
@@ -32,14 +34,19 @@ func (p *Plan) WriteText(w io.Writer) error {
 			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", task, size, p.Operators[index].Name, p.froms(index), p.Operators[index].runs())
 		}
 	}
-	if err := table.Flush(); err != nil || channels == 0 {
-		return err
+	p.writeKept(table)
+	if channels == 0 {
+		return table.Flush()
 	}
 	fmt.Fprintln(table, "\nCHANNELS\tFROM\tTO\tBY")
 	for _, e := range p.Edges {
 		if !e.Chained {
 			from, to := p.Operators[e.From], p.Operators[e.To]
-			fmt.Fprintf(table, "%d\t%s.%s\t%s.%s\t%s\n", p.channels(e), from.Name, from.Outputs[e.Output], to.Name, to.Inputs[e.Input], e.Partition)
+			by := string(e.Partition)
+			if e.First {
+				by += ", first"
+			}
+			fmt.Fprintf(table, "%d\t%s.%s\t%s.%s\t%s\n", p.channels(e), from.Name, from.Outputs[e.Output], to.Name, to.Inputs[e.Input], by)
 		}
 	}
 	return table.Flush()
