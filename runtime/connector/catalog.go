@@ -65,6 +65,10 @@ var sources = map[string]sourceSpec{
 			{Name: "valueSize", Type: graph.FieldSize, Default: "100", Max: maxGeneratedValue, Doc: "bytes of each value"},
 			{Name: "seed", Type: graph.FieldInt, Default: "0", Doc: "another seed gives other keys and values"},
 		},
+		Endless: func(with json.RawMessage) bool {
+			var s generatorSettings
+			return json.Unmarshal(with, &s) == nil && s.Records < 0
+		},
 	}, openGenerator},
 	"socket": {graph.ConnectorSpec{
 		Doc: "the lines that a TCP server sends; for demonstrations",
@@ -75,6 +79,7 @@ var sources = map[string]sourceSpec{
 		Formats:        []string{"lines", "csv", "json"},
 		MaxParallelism: 1,
 		Timestamps:     true,
+		Endless:        func(json.RawMessage) bool { return true },
 	}, openSocket},
 	"stdin": {graph.ConnectorSpec{
 		Doc:            "the lines of standard input",
@@ -98,7 +103,7 @@ var sinks = map[string]sinkSpec{
 	"file": {graph.ConnectorSpec{
 		Doc:     "files that appear, whole, when their checkpoint completes",
 		Fields:  []graph.Field{{Name: "path", Type: graph.FieldPath, Required: true, Exclusive: true, Doc: "the folder they appear in"}},
-		Formats: []string{"lines", "json"},
+		Formats: []string{"lines", "json"}, TwoPhase: true,
 	}, openFileSink, openFileCommitter},
 	"stdout": {graph.ConnectorSpec{
 		Doc:     "standard output, as records come",

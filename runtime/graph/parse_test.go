@@ -7,9 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/wasmill/wasmill/sdk/abi"
 )
 
 func TestSamePlanEveryTime(t *testing.T) {
@@ -223,6 +226,23 @@ func checkPlan(t *testing.T, plan *Plan) {
 			t.Fatalf("edge %d does not fit: %+v", i, e)
 		}
 		in[e.To]++
+	}
+	for i, o := range plan.Operators {
+		if w := o.Window; w != nil && (w.Check() != nil || o.State == nil || w.Late >= 0 && o.Outputs[w.Late] != "late") {
+			t.Fatalf("operator %d has the window %+v and the state %+v", i, w, o.State)
+		}
+		if s := o.State; s != nil && (o.Module == nil || s.Limit < 0 || s.Backend != MemoryBackend && s.Backend != DiskBackend) {
+			t.Fatalf("operator %d has the state %+v", i, s)
+		}
+		if s := o.State; s != nil && !s.Keyed && slices.ContainsFunc(s.Tables, func(t Table) bool { return t.Scope == abi.ScopeKey }) {
+			t.Fatalf("operator %d keeps by key what does not come by key: %+v", i, s)
+		}
+	}
+	if c := plan.Checkpoint; c.Interval < 0 || c.MaxConcurrent < 1 || c.Retain.Count < 1 || c.Mode == "" || c.Unaligned && c.Mode != ExactlyOnce {
+		t.Fatalf("checkpoint %+v", c)
+	}
+	if r := plan.Restart; r.Kind == "" || r.Attempts < Unlimited || r.Delay < 0 || r.Kind == RestartExponential && (r.Initial <= 0 || r.Max < r.Initial) {
+		t.Fatalf("restart %+v", r)
 	}
 	taskOf := map[int]int{}
 	for i, task := range plan.Tasks {
