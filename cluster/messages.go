@@ -14,6 +14,7 @@ import (
 	"github.com/wasmill/wasmill/runtime/fault"
 	"github.com/wasmill/wasmill/runtime/graph"
 	"github.com/wasmill/wasmill/runtime/id"
+	"github.com/wasmill/wasmill/snapshots"
 )
 
 // Version of the message format. A receiver takes its own and the one before.
@@ -41,13 +42,26 @@ type (
 	Prepared struct {
 		AttemptRef
 	}
-	// TaskFinished says that a task came to the end of its input. What its sinks
-	// prepared becomes visible when the coordinator says Commit.
+	// CheckpointAck brings a task's part of a checkpoint: all of it is durable.
+	CheckpointAck struct {
+		AttemptRef
+		Checkpoint uint64     `json:"checkpoint"`
+		Task       TaskRef    `json:"task"`
+		Snapshots  []Snapshot `json:"snapshots"`
+	}
+	// CheckpointDeclined says that a task can't take a checkpoint.
+	CheckpointDeclined struct {
+		AttemptRef
+		Checkpoint uint64  `json:"checkpoint"`
+		Task       TaskRef `json:"task"`
+		Reason     string  `json:"reason"`
+	}
+	// TaskFinished says that a task came to the end of its input. What it leaves is part
+	// of every later checkpoint.
 	TaskFinished struct {
 		AttemptRef
-		Task         int           `json:"task"`
-		Subtask      int           `json:"subtask"`
-		Transactions []Transaction `json:"transactions,omitempty"`
+		Task      TaskRef    `json:"task"`
+		Snapshots []Snapshot `json:"snapshots"`
 	}
 	// Failed says that the attempt can't go on.
 	Failed struct {
@@ -58,7 +72,8 @@ type (
 	// they were.
 	Committed struct {
 		AttemptRef
-		Transactions int `json:"transactions"`
+		Checkpoint   uint64 `json:"checkpoint"`
+		Transactions int    `json:"transactions"`
 	}
 	// Stopped says that nothing of the attempt runs on the worker any more.
 	Stopped struct {
@@ -87,20 +102,38 @@ type (
 		AttemptRef
 		Plan    *graph.Plan `json:"plan"`
 		Workers []string    `json:"workers"` // subtask i runs on worker i mod len(Workers)
+		// Restore is the number, in the job's log, of the checkpoint to go on from; 0 is a
+		// run from nothing.
+		Restore uint64 `json:"restore,omitempty"`
+	}
+	// TriggerCheckpoint asks the sources for a checkpoint.
+	TriggerCheckpoint struct {
+		AttemptRef
+		Checkpoint uint64 `json:"checkpoint"`
+	}
+	// CheckpointAborted says that a checkpoint will never be.
+	CheckpointAborted struct {
+		AttemptRef
+		Checkpoint uint64 `json:"checkpoint"`
+		Reason     string `json:"reason"`
 	}
 	// Start lets the records flow.
 	Start struct {
 		AttemptRef
 		Started time.Time `json:"started"` // set when sent, the same for all workers
 	}
-	// Commit makes what sinks prepared visible.
+	// Commit says that a checkpoint is in the job's log: what it lists as staged becomes
+	// visible (D5).
 	Commit struct {
 		AttemptRef
+		Checkpoint   uint64        `json:"checkpoint"`
 		Transactions []Transaction `json:"transactions"`
 	}
-	// Cancel ends an attempt; what its sinks staged is dropped.
+	// Cancel ends an attempt. Drop says that no checkpoint which anybody will restore has
+	// what its sinks staged: it is removed.
 	Cancel struct {
 		AttemptRef
+		Drop bool `json:"drop"`
 	}
 	// ModuleChunk answers ModuleRequest.
 	ModuleChunk struct {
@@ -114,29 +147,35 @@ type (
 	Shutdown struct{}
 )
 
-func (Register) kind() string      { return "register" }
-func (Registered) kind() string    { return "registered" }
-func (Heartbeat) kind() string     { return "heartbeat" }
-func (Prepared) kind() string      { return "prepared" }
-func (TaskFinished) kind() string  { return "task-finished" }
-func (Failed) kind() string        { return "failed" }
-func (Committed) kind() string     { return "committed" }
-func (Stopped) kind() string       { return "stopped" }
-func (ModuleRequest) kind() string { return "module-request" }
-func (Leaving) kind() string       { return "leaving" }
-func (Prepare) kind() string       { return "prepare" }
-func (Start) kind() string         { return "start" }
-func (Commit) kind() string        { return "commit" }
-func (Cancel) kind() string        { return "cancel" }
-func (ModuleChunk) kind() string   { return "module-chunk" }
-func (Shutdown) kind() string      { return "shutdown" }
+func (Register) kind() string           { return "register" }
+func (Registered) kind() string         { return "registered" }
+func (Heartbeat) kind() string          { return "heartbeat" }
+func (Prepared) kind() string           { return "prepared" }
+func (TaskFinished) kind() string       { return "task-finished" }
+func (Failed) kind() string             { return "failed" }
+func (Committed) kind() string          { return "committed" }
+func (CheckpointAck) kind() string      { return "checkpoint-ack" }
+func (CheckpointDeclined) kind() string { return "checkpoint-declined" }
+func (TriggerCheckpoint) kind() string  { return "trigger-checkpoint" }
+func (CheckpointAborted) kind() string  { return "checkpoint-aborted" }
+func (Stopped) kind() string            { return "stopped" }
+func (ModuleRequest) kind() string      { return "module-request" }
+func (Leaving) kind() string            { return "leaving" }
+func (Prepare) kind() string            { return "prepare" }
+func (Start) kind() string              { return "start" }
+func (Commit) kind() string             { return "commit" }
+func (Cancel) kind() string             { return "cancel" }
+func (ModuleChunk) kind() string        { return "module-chunk" }
+func (Shutdown) kind() string           { return "shutdown" }
 
 var decoders = map[string]func(json.RawMessage) (Message, error){
 	"register": decode[Register], "registered": decode[Registered], "heartbeat": decode[Heartbeat],
 	"prepared": decode[Prepared], "task-finished": decode[TaskFinished], "failed": decode[Failed],
 	"committed": decode[Committed], "stopped": decode[Stopped], "module-request": decode[ModuleRequest],
 	"leaving": decode[Leaving], "prepare": decode[Prepare], "start": decode[Start], "commit": decode[Commit],
-	"cancel": decode[Cancel], "module-chunk": decode[ModuleChunk], "shutdown": decode[Shutdown],
+	"checkpoint-ack": decode[CheckpointAck], "checkpoint-declined": decode[CheckpointDeclined],
+	"trigger-checkpoint": decode[TriggerCheckpoint],
+	"checkpoint-aborted": decode[CheckpointAborted], "cancel": decode[Cancel], "module-chunk": decode[ModuleChunk], "shutdown": decode[Shutdown],
 }
 
 func decode[M Message](body json.RawMessage) (Message, error) {
@@ -149,6 +188,18 @@ func decode[M Message](body json.RawMessage) (Message, error) {
 type AttemptRef struct {
 	Job     id.Job     `json:"job"`
 	Attempt id.Attempt `json:"attempt"`
+}
+
+// TaskRef is one subtask of a task of the plan.
+type TaskRef struct {
+	Task    int `json:"task"`
+	Subtask int `json:"subtask"`
+}
+
+// Snapshot is one operator's subtask in a checkpoint.
+type Snapshot struct {
+	Operator string `json:"operator"`
+	snapshots.Subtask
 }
 
 // Transaction is what one sink subtask prepared.

@@ -8,10 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/wasmill/wasmill/cluster"
 	"github.com/wasmill/wasmill/runtime/graph"
-	"github.com/wasmill/wasmill/runtime/id"
 )
 
 var update = flag.Bool("update", false, "write transcripts")
@@ -50,8 +50,12 @@ func TestTranscripts(t *testing.T) {
 }
 
 func play(t *testing.T, transcript string) string {
-	j := NewJob(twoTasks(), id.Attempt{Term: 1, Number: 1})
+	j := NewJob(twoTasks(), 1)
+	if strings.Contains(transcript, "# restart: fixed") {
+		j.backoff = NewBackoff(graph.Restart{Kind: graph.RestartFixed, Attempts: 2, Delay: 3 * time.Second})
+	}
 	var out strings.Builder
+	now := time.Unix(0, 0)
 	for line := range strings.Lines(transcript) {
 		line = strings.TrimSpace(line)
 		if strings.HasPrefix(line, "#") {
@@ -61,7 +65,8 @@ func play(t *testing.T, transcript string) string {
 			continue
 		}
 		fmt.Fprintln(&out, line)
-		for _, a := range j.Step(parseEvent(t, j, strings.Fields(line[2:]))) {
+		now = now.Add(time.Second)
+		for _, a := range j.Step(now, parseEvent(t, j, strings.Fields(line[2:]))) {
 			fmt.Fprintln(&out, "   ", describe(a))
 		}
 	}
@@ -77,6 +82,18 @@ func parseEvent(t *testing.T, j *Job, f []string) Event {
 	switch f[0] {
 	case "deploy":
 		return Deploy{Workers: f[1:]}
+	case "restore":
+		return Deploy{Workers: f[1:], Restore: 7}
+	case "concluded":
+		c := Concluded{Checkpoint: 9}
+		for i, op := range f[1:] {
+			c.Transactions = append(c.Transactions, cluster.Transaction{Operator: op, Subtask: i})
+		}
+		return c
+	case "attempt-failed":
+		return AttemptFailed{Cause: cluster.Cause{Text: "checkpoints fail"}}
+	case "hopeless":
+		return AttemptFailed{Cause: cluster.Cause{Text: "no connection"}, Final: true}
 	case "cancel":
 		return CancelRequested{}
 	case "patience-over":
@@ -90,17 +107,16 @@ func parseEvent(t *testing.T, j *Job, f []string) Event {
 		m = cluster.Prepared{AttemptRef: ref}
 	case "finished":
 		done := cluster.TaskFinished{AttemptRef: ref}
-		if _, err := fmt.Sscanf(f[2], "%d.%d", &done.Task, &done.Subtask); err != nil {
+		if _, err := fmt.Sscanf(f[2], "%d.%d", &done.Task.Task, &done.Task.Subtask); err != nil {
 			t.Fatal(err)
-		}
-		if len(f) > 3 {
-			done.Transactions = []cluster.Transaction{{Operator: f[3], Subtask: done.Subtask}}
 		}
 		m = done
 	case "failed":
 		m = cluster.Failed{AttemptRef: ref, Cause: cluster.Cause{Text: "trap"}}
+	case "fenced":
+		m = cluster.Failed{AttemptRef: ref, Cause: cluster.Cause{Class: "fenced", Text: "a higher term"}}
 	case "committed":
-		c := cluster.Committed{AttemptRef: ref, Transactions: len(j.transactions[f[0]])}
+		c := cluster.Committed{AttemptRef: ref, Checkpoint: 9, Transactions: len(j.transactions[f[0]])}
 		if len(f) > 2 {
 			fmt.Sscan(f[2], &c.Transactions)
 		}
@@ -121,11 +137,21 @@ func describe(a Action) string {
 			s += ": " + a.Cause.Text
 		}
 		return s
+	case Conclude:
+		return "write the final checkpoint"
+	case Restart:
+		return "restart after " + a.After.String()
 	case Send:
 		s := fmt.Sprintf("to %s: %s", a.To, strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", a.Message), "cluster.")))
 		if c, ok := a.Message.(cluster.Commit); ok {
 			for _, tx := range c.Transactions {
 				s += fmt.Sprintf(" %s[%d]", tx.Operator, tx.Subtask)
+			}
+		}
+		if p, ok := a.Message.(cluster.Prepare); ok {
+			s += fmt.Sprintf(" attempt %s", p.Attempt)
+			if p.Restore > 0 {
+				s += fmt.Sprintf(" from checkpoint %d", p.Restore)
 			}
 		}
 		return s
@@ -138,12 +164,12 @@ func describe(a Action) string {
 func TestRandomEventsKeepTheOrderOfALife(t *testing.T) {
 	for seed := range uint64(5000) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		j := NewJob(twoTasks(), id.Attempt{Term: 1, Number: 2})
+		j := NewJob(twoTasks(), 1)
 		seen := map[string]bool{}
 		finals := 0
 		for range 60 {
 			e := randomEvent(r, j, seen)
-			for _, a := range j.Step(e) {
+			for _, a := range j.Step(time.Unix(0, 0), e) {
 				switch a := a.(type) {
 				case Transition:
 					if a.To.Final() {
@@ -184,7 +210,9 @@ func randomEvent(r *rand.Rand, j *Job, seen map[string]bool) Event {
 			seen[what] = true
 		}
 	}
-	switch r.IntN(14) {
+	switch r.IntN(15) {
+	case 14:
+		return Concluded{Checkpoint: 3, Transactions: []cluster.Transaction{{Operator: "out"}}}
 	case 0, 1:
 		return Deploy{Workers: []string{"w0", "w1"}}
 	case 2, 3, 4:
@@ -193,14 +221,14 @@ func randomEvent(r *rand.Rand, j *Job, seen map[string]bool) Event {
 		}
 		return FromWorker{worker, cluster.Prepared{AttemptRef: ref}}
 	case 5, 6, 7, 8, 9:
-		done := cluster.TaskFinished{AttemptRef: ref, Task: r.IntN(2), Transactions: []cluster.Transaction{{Operator: "out"}}}
-		if done.Task == 1 {
-			done.Subtask = r.IntN(2)
+		done := cluster.TaskFinished{AttemptRef: ref, Task: cluster.TaskRef{Task: r.IntN(2)}}
+		if done.Task.Task == 1 {
+			done.Task.Subtask = r.IntN(2)
 		}
-		note(fmt.Sprintf("finished %d.%d", done.Task, done.Subtask))
+		note(fmt.Sprintf("finished %d.%d", done.Task.Task, done.Task.Subtask))
 		return FromWorker{worker, done}
 	case 10:
-		return FromWorker{worker, cluster.Committed{AttemptRef: ref}}
+		return FromWorker{worker, cluster.Committed{AttemptRef: ref, Checkpoint: 3, Transactions: r.IntN(2)}}
 	case 11:
 		return FromWorker{worker, cluster.Stopped{AttemptRef: ref}}
 	case 12:

@@ -15,6 +15,7 @@ import (
 	"github.com/wasmill/wasmill/runtime/id"
 	"github.com/wasmill/wasmill/runtime/operator"
 	"github.com/wasmill/wasmill/runtime/task"
+	"github.com/wasmill/wasmill/snapshots"
 )
 
 // attempt is a worker's share of one execution of a job: a hub and a goroutine for
@@ -22,7 +23,8 @@ import (
 type attempt struct {
 	ref     cluster.AttemptRef
 	plan    *graph.Plan
-	me      int // index in workers
+	from    uint64 // checkpoint to go on from, 0 if none
+	me      int    // index in workers
 	workers []string
 	worker  *Worker
 
@@ -32,18 +34,21 @@ type attempt struct {
 	tasks   sync.WaitGroup
 	readied chan struct{} // closed when prepare is over
 
-	mu    sync.Mutex
-	hub   *exchange.Hub // guarded by mu
-	built []*task.Task  // guarded by mu
+	mu     sync.Mutex
+	hub    *exchange.Hub // guarded by mu
+	built  []*task.Task  // guarded by mu
+	shares []*share      // guarded by mu
 	// metrics are what guests say of themselves, by subtask: guarded by mu.
 	metrics map[id.Subtask]*guestMetrics
-	// staged is what sinks here prepared and nobody committed: guarded by mu.
-	staged []cluster.Transaction
+	staged  map[id.Subtask][][]byte // transactions that sinks here prepared and nobody committed: guarded by mu
+	restore *snapshots.Manifest     // nil: from nothing; set by prepare
 }
 
 func newAttempt(ctx context.Context, w *Worker, p cluster.Prepare) *attempt {
-	a := &attempt{ref: p.AttemptRef, plan: p.Plan, workers: p.Workers, worker: w, readied: make(chan struct{}),
-		metrics: map[id.Subtask]*guestMetrics{}}
+	a := &attempt{
+		ref: p.AttemptRef, plan: p.Plan, from: p.Restore, workers: p.Workers, worker: w, readied: make(chan struct{}),
+		metrics: map[id.Subtask]*guestMetrics{}, staged: map[id.Subtask][][]byte{},
+	}
 	for i, name := range p.Workers {
 		if name == w.config.Name {
 			a.me = i
@@ -65,7 +70,10 @@ func (a *attempt) mine(subtask int) bool { return subtask%len(a.workers) == a.me
 func (a *attempt) prepare() {
 	defer close(a.readied)
 	opener := &opener{attempt: a}
-	err := opener.load(a.ctx)
+	err := a.takeUp()
+	if err == nil {
+		err = opener.load(a.ctx)
+	}
 	if err == nil {
 		err = a.build(opener)
 	}
@@ -95,12 +103,19 @@ func (a *attempt) build(opener *opener) error {
 		if err := m.openOutputs(a, hub); err != nil {
 			return fmt.Errorf("open output of %s: %w", m.head(a.plan), err)
 		}
+		restored, err := a.restored(m)
+		if err != nil {
+			return err
+		}
 		built := task.New(task.Config{
 			Plan: a.plan, Task: m.task, Subtask: m.subtask, Inbox: m.inbox, Inputs: m.inputs, Outputs: m.outputs,
 			Failed: hub.Failed(), Cause: hub.Err, Opener: opener, Latency: a.latency(),
+			Commands: m.commands, Report: func(c task.Checkpoint) { a.report(m, c) }, Restore: restored,
+			AtLeastOnce: a.plan.Checkpoint.Mode == graph.AtLeastOnce,
 		})
 		a.mu.Lock()
 		a.built = append(a.built, built)
+		a.shares = append(a.shares, m)
 		a.mu.Unlock()
 		done := make(chan error, 1)
 		opened = append(opened, done)
@@ -149,19 +164,13 @@ func (a *attempt) runTask(t *task.Task, m *share, opened chan<- error) {
 }
 
 func (a *attempt) carry(t *task.Task, m *share, started time.Time) error {
-	prepared, err := t.Run(a.ctx, started)
+	last, err := t.Run(a.ctx, started)
 	if err != nil {
 		a.fail(err)
 		return err
 	}
-	done := cluster.TaskFinished{AttemptRef: a.ref, Task: m.task.ID, Subtask: m.subtask}
-	for _, p := range prepared {
-		done.Transactions = append(done.Transactions, cluster.Transaction{Operator: p.Operator, Subtask: m.subtask, Data: p.Transaction})
-	}
-	a.mu.Lock()
-	a.staged = append(a.staged, done.Transactions...)
-	a.mu.Unlock()
-	a.worker.tell(a.ctx, done)
+	ref := cluster.TaskRef{Task: m.task.ID, Subtask: m.subtask}
+	a.worker.tell(a.ctx, cluster.TaskFinished{AttemptRef: a.ref, Task: ref, Snapshots: a.snapshots(m, last)})
 	// Sinks keep what they prepared, and the exchange what is still on its way, until
 	// the coordinator ends the attempt.
 	<-a.ctx.Done()
@@ -188,46 +197,6 @@ func (a *attempt) start(started time.Time) {
 	}
 }
 
-// commit makes what was prepared visible (D5), in the background. An attempt is not
-// over before that is.
-func (a *attempt) commit(ctx context.Context, transactions []cluster.Transaction) {
-	a.tasks.Go(func() { a.commitAll(ctx, transactions) })
-}
-
-func (a *attempt) commitAll(ctx context.Context, transactions []cluster.Transaction) {
-	for _, t := range transactions {
-		committer, err := a.committer(t.Operator)
-		if err == nil {
-			err = committer.Commit(ctx, t.Data)
-		}
-		if err != nil {
-			a.fail(fmt.Errorf("commit output of %s[%d]: %w", t.Operator, t.Subtask, err))
-			return
-		}
-	}
-	a.mu.Lock()
-	a.staged = nil
-	a.mu.Unlock()
-	a.worker.tell(a.ctx, cluster.Committed{AttemptRef: a.ref, Transactions: len(transactions)})
-}
-
-// abort drops what was prepared and will never be committed.
-func (a *attempt) abort() {
-	a.mu.Lock()
-	staged := a.staged
-	a.staged = nil
-	a.mu.Unlock()
-	for _, t := range staged {
-		committer, err := a.committer(t.Operator)
-		if err == nil {
-			err = committer.Abort(context.WithoutCancel(a.ctx), t.Data)
-		}
-		if err != nil {
-			a.worker.config.Logger.Warn("staged output stays behind", "operator", t.Operator, "subtask", t.Subtask, "err", err)
-		}
-	}
-}
-
 func (a *attempt) committer(name string) (operator.Committer, error) {
 	for i := range a.plan.Operators {
 		if op := &a.plan.Operators[i]; op.Name == name {
@@ -244,7 +213,6 @@ func (a *attempt) wait() []cluster.Stats {
 	a.mu.Lock()
 	hub := a.hub
 	a.mu.Unlock()
-	a.abort()
 	if hub != nil {
 		if err := hub.Close(); err != nil {
 			a.worker.config.Logger.Warn("exchange closed with leaks", "worker", a.worker.config.Name, "err", err)

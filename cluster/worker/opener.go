@@ -72,7 +72,7 @@ func (o *opener) Function(op *graph.Operator, subtask int, c operator.Collector)
 }
 
 // Source implements task.Opener.
-func (o *opener) Source(op *graph.Operator, subtask int, c operator.Collector, started time.Time) (operator.Source, error) {
+func (o *opener) Source(op *graph.Operator, subtask int, c operator.Collector, started time.Time, splits []operator.Split) (operator.Source, error) {
 	if op.Module != nil {
 		i, err := o.instance(op, subtask, c)
 		if err != nil {
@@ -85,13 +85,17 @@ func (o *opener) Source(op *graph.Operator, subtask int, c operator.Collector, s
 		return guestSource{i}, nil
 	}
 	cc := o.context(op, subtask)
-	cc.Collector, cc.Started = c, started
+	cc.Collector, cc.Started, cc.Restore = c, started, splits
 	return connector.OpenSource(o.attempt.ctx, op, cc)
 }
 
 // Sink implements task.Opener.
-func (o *opener) Sink(op *graph.Operator, subtask int) (operator.Sink, error) {
-	return connector.OpenSink(o.attempt.ctx, op, o.context(op, subtask))
+func (o *opener) Sink(op *graph.Operator, subtask int, restored bool) (operator.Sink, error) {
+	cc := o.context(op, subtask)
+	if restored {
+		cc.Restore = []operator.Split{}
+	}
+	return connector.OpenSink(o.attempt.ctx, op, cc)
 }
 
 func (o *opener) context(op *graph.Operator, subtask int) connector.Context {

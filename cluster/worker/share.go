@@ -13,7 +13,13 @@ type share struct {
 	inbox   *exchange.Inbox // nil at a source
 	inputs  []task.Input    // by channel of the inbox
 	outputs map[int]*exchange.Writer
+
+	commands chan task.Command
 }
+
+// maxCommands bounds the commands that wait for a task. It is far more than there are
+// checkpoints under way.
+const maxCommands = 64
 
 // share lists the tasks of the plan that run on this worker.
 func (a *attempt) share() []*share {
@@ -21,7 +27,7 @@ func (a *attempt) share() []*share {
 	for _, t := range a.plan.Tasks {
 		for s := range t.Parallelism {
 			if a.mine(s) {
-				all = append(all, &share{task: t, subtask: s, outputs: map[int]*exchange.Writer{}})
+				all = append(all, &share{task: t, subtask: s, outputs: map[int]*exchange.Writer{}, commands: make(chan task.Command, maxCommands)})
 			}
 		}
 	}

@@ -17,6 +17,9 @@ import (
 	"github.com/wasmill/wasmill/cluster"
 	"github.com/wasmill/wasmill/runtime/exchange"
 	"github.com/wasmill/wasmill/runtime/fault"
+	"github.com/wasmill/wasmill/runtime/id"
+	"github.com/wasmill/wasmill/runtime/task"
+	"github.com/wasmill/wasmill/snapshots"
 )
 
 // Intervals of a worker's messages.
@@ -30,6 +33,8 @@ type Config struct {
 	Name      string
 	Transport cluster.Transport
 	Modules   *Modules
+	// Manifest reads a checkpoint from the log of a job.
+	Manifest func(ctx context.Context, job id.Job, checkpoint uint64) (*snapshots.Manifest, error)
 	// Data is the connection for records. Nil when one worker runs everything.
 	Data    *exchange.Conn
 	Cluster string // first part of the data subjects
@@ -130,14 +135,25 @@ func (w *Worker) receive(ctx context.Context, m cluster.Message) {
 		if w.runs(m.AttemptRef) {
 			w.attempt.start(m.Started)
 		}
+	case cluster.TriggerCheckpoint:
+		if w.runs(m.AttemptRef) {
+			w.attempt.command(task.Command{Kind: task.Trigger, Checkpoint: m.Checkpoint})
+		}
+	case cluster.CheckpointAborted:
+		if w.runs(m.AttemptRef) {
+			w.attempt.command(task.Command{Kind: task.Abort, Checkpoint: m.Checkpoint})
+		}
 	case cluster.Commit:
 		if w.runs(m.AttemptRef) {
-			w.attempt.commit(ctx, m.Transactions)
+			w.attempt.commit(ctx, m)
 		}
 	case cluster.Cancel:
 		if w.runs(m.AttemptRef) {
 			w.attempt.cancel(errCanceled)
 			stats := w.attempt.wait()
+			if m.Drop {
+				w.attempt.abort()
+			}
 			w.attempt = nil
 			w.send(cluster.Stopped{AttemptRef: m.AttemptRef, Stats: stats})
 		} else {

@@ -129,7 +129,11 @@ func (s *house) runToEnd(plan *graph.Plan, number uint32) []cluster.Transaction 
 	s.send(cluster.Start{AttemptRef: ref(number), Started: time.Now()})
 	var transactions []cluster.Transaction
 	for range plan.Tasks {
-		transactions = append(transactions, expect[cluster.TaskFinished](s).Transactions...)
+		for _, left := range expect[cluster.TaskFinished](s).Snapshots {
+			for _, data := range left.Transactions {
+				transactions = append(transactions, cluster.Transaction{Operator: left.Operator, Subtask: left.Index, Data: data})
+			}
+		}
 	}
 	return transactions
 }
@@ -167,7 +171,7 @@ func TestOutputIsVisibleAfterTheCommit(t *testing.T) {
 func TestACanceledAttemptLeavesNothing(t *testing.T) {
 	s, out := startWorker(t), t.TempDir()
 	s.runToEnd(linesJob(t, out), 1)
-	s.send(cluster.Cancel{AttemptRef: ref(1)})
+	s.send(cluster.Cancel{AttemptRef: ref(1), Drop: true})
 	expect[cluster.Stopped](s)
 	left, err := os.ReadDir(out)
 	if err != nil || len(left) > 0 {

@@ -24,6 +24,7 @@ const (
 	engineVerb     = "engine"
 	envClusterName = "WASMILL_CLUSTER_NAME"
 	envNATS        = "WASMILL_NATS"
+	envStore       = "WASMILL_STORE"
 	leashFile      = 3
 )
 
@@ -92,8 +93,12 @@ func engine(cmd *cobra.Command, name string) error {
 		return err
 	}
 	defer data.Close()
+	store, err := openStore(ctx, os.Getenv(envStore))
+	if err != nil {
+		return err
+	}
 	return worker.New(worker.Config{
-		Name: name, Transport: transport, Modules: worker.NewModules(h), Data: data, Cluster: clusterName,
+		Name: name, Transport: transport, Modules: worker.NewModules(h), Data: data, Cluster: clusterName, Manifest: store.manifest,
 		Stdin: os.Stdin, Stdout: os.Stdout, Beat: beat,
 	}).Run(ctx)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"os/signal"
@@ -21,6 +22,8 @@ type runOptions struct {
 	output  string
 	quiet   bool
 	metrics string
+	store   string
+	from    string
 }
 
 func runCommand() *cobra.Command {
@@ -47,6 +50,8 @@ or over the one that --nats names. Ctrl-C ends the job in order, a second one at
 	f.StringVar(&o.nats, "nats", "", "NATS server for --workers, instead of an embedded one")
 	f.StringVarP(&o.output, "output", "o", "table", "what to print at the end: table or json")
 	f.BoolVar(&o.quiet, "quiet", false, "show no progress")
+	f.StringVar(&o.store, "store", defaultStore(), "folder for checkpoints and logs of jobs")
+	f.StringVar(&o.from, "from", "", "where to go on: none, latest or checkpoint:JOB/NUMBER")
 	f.StringVar(&o.metrics, "metrics", "", "serve Prometheus metrics at this address")
 	return c
 }
@@ -82,18 +87,30 @@ func run(cmd *cobra.Command, file string, o runOptions) error {
 	}
 	defer telemetry.close()
 
-	workers, err := startWorkers(cmd, o, modules)
+	store, err := openStore(ctx, cmp.Or(plan.Checkpoint.Store, o.store))
+	if err != nil {
+		return err
+	}
+	history, err := store.begin(ctx, plan, o.from)
+	if err != nil {
+		return err
+	}
+	workers, err := startWorkers(cmd, o, modules, store)
 	if err != nil {
 		return err
 	}
 	view := newView(plan, o.quiet)
 	result, err := coordinator.New(coordinator.Config{
-		Transport: workers.transport, Plan: plan, Workers: workers.names, Module: modules.Wasm,
+		Transport: workers.transport, Plan: plan, Workers: workers.count, Module: modules.Wasm,
+		History: history, Term: history.term, From: history.from, Next: history.next,
 		Observe: func(obs coordinator.Observation) { telemetry.observe(obs); view.observe(obs) },
 	}).Run(ctx)
 	view.close()
-	usage := workers.stop(result.PIDs)
+	usage := workers.stop()
 	if err != nil {
+		return err
+	}
+	if err := history.end(ctx, result); err != nil {
 		return err
 	}
 	if err := report(plan, result, usage, o.output); err != nil {

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -40,6 +42,27 @@ func peakRSS(pids []int) int64 {
 		}
 	}
 	return total
+}
+
+// childrenOf are the processes that a process has started, where /proc tells.
+func childrenOf(pid int) []int {
+	var all []int
+	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	if err != nil {
+		return nil // the pattern is right
+	}
+	for _, list := range lists {
+		data, err := os.ReadFile(list)
+		if err != nil {
+			continue // the thread is gone
+		}
+		for _, f := range strings.Fields(string(data)) {
+			if child, err := strconv.Atoi(f); err == nil {
+				all = append(all, child)
+			}
+		}
+	}
+	return all
 }
 
 // highWater reads VmHWM of a process, in bytes; 0 if it is gone.

@@ -3,11 +3,12 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
-	"net/url"
+	"log/slog"
+	"maps"
 	"os"
 	"os/exec"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -17,22 +18,27 @@ import (
 	"github.com/wasmill/wasmill/cluster/worker"
 )
 
-// workers are what runs a job's tasks, in this process or in others.
+// workers are what runs a job's tasks, in this process or in others. Processes that
+// end before the job does are replaced, under new names.
 type workers struct {
 	transport cluster.Transport
-	names     []string
+	count     int
+	server    *server.Server
+	start     func(name string) (*child, error)
+	local     chan error // from the worker in this process
 
-	local    chan error // from the worker in this process
-	children []*child
-	server   *server.Server
+	mu       sync.Mutex
+	named    int               // guarded by mu; names given out
+	children map[string]*child // guarded by mu; those that run
+	stopping bool              // guarded by mu
 }
 
 // inherited is the configuration of worker processes, which see no command line.
-type inherited struct{ cacheDir, logLevel, logFormat string }
+type inherited struct{ cacheDir, logLevel, logFormat, store string }
 
-func inheritedConfig(cmd *cobra.Command) inherited {
+func inheritedConfig(cmd *cobra.Command, store *jobStore) inherited {
 	flag := func(name string) string { return cmd.Flag(name).Value.String() }
-	return inherited{cacheDir: flag("cache-dir"), logLevel: flag("log-level"), logFormat: flag("log-format")}
+	return inherited{cacheDir: flag("cache-dir"), logLevel: flag("log-level"), logFormat: flag("log-format"), store: store.url}
 }
 
 // child is a supervisor process; it ends when its leash is closed.
@@ -42,26 +48,29 @@ type child struct {
 	exited chan struct{} // closed when it is gone
 }
 
-func startWorkers(cmd *cobra.Command, o runOptions, modules *worker.Modules) (*workers, error) {
+// localName is the worker of this process.
+const localName = "local"
+
+func startWorkers(cmd *cobra.Command, o runOptions, modules *worker.Modules, store *jobStore) (*workers, error) {
 	if o.workers == 0 {
-		return startLocal(cmd.Context(), modules), nil
+		return startLocal(cmd.Context(), modules, store), nil
 	}
-	return startProcesses(o, inheritedConfig(cmd))
+	return startProcesses(o, inheritedConfig(cmd, store))
 }
 
 // startLocal starts the worker of this process. An interrupt ends it through the
 // coordinator, so ctx must outlive that.
-func startLocal(ctx context.Context, modules *worker.Modules) *workers {
-	w := &workers{transport: cluster.NewLocal(), names: []string{"local"}, local: make(chan error, 1)}
+func startLocal(ctx context.Context, modules *worker.Modules, store *jobStore) *workers {
+	w := &workers{transport: cluster.NewLocal(), count: 1, local: make(chan error, 1)}
 	one := worker.New(worker.Config{
-		Name: "local", Transport: w.transport, Modules: modules, Stdin: os.Stdin, Stdout: os.Stdout,
+		Name: localName, Transport: w.transport, Modules: modules, Manifest: store.manifest, Stdin: os.Stdin, Stdout: os.Stdout,
 	})
 	go func() { w.local <- one.Run(ctx) }()
 	return w
 }
 
 func startProcesses(o runOptions, config inherited) (*workers, error) {
-	w := &workers{}
+	w := &workers{count: o.workers, children: map[string]*child{}}
 	address := o.nats
 	if address == "" {
 		var err error
@@ -73,49 +82,36 @@ func startProcesses(o runOptions, config inherited) (*workers, error) {
 	clusterName := "run-" + rand.Text()
 	transport, err := cluster.NewNATS(address, clusterName, "coordinator")
 	if err != nil {
-		w.stop(nil)
+		w.stop()
 		return nil, &unreachableError{err}
 	}
 	w.transport = transport
-	for i := range o.workers {
-		name := fmt.Sprintf("w%d", i)
-		c, err := startChild(name, clusterName, address, config)
-		if err != nil {
-			w.stop(nil)
+	w.start = func(name string) (*child, error) { return startChild(name, clusterName, address, config) }
+	for range o.workers {
+		if err := w.add(); err != nil {
+			w.stop()
 			return nil, err
 		}
-		w.names = append(w.names, name)
-		w.children = append(w.children, c)
-		go w.reap(name, c)
 	}
 	return w, nil
 }
 
-// startNATS embeds a server on loopback, at a free port, with a token of its own.
-func startNATS() (*server.Server, string, error) {
-	token := rand.Text()
-	s, err := server.NewServer(&server.Options{
-		ServerName: "wasmill-run", Host: "127.0.0.1", Port: server.RANDOM_PORT, Authorization: token,
-		NoLog: true, NoSigs: true, MaxPayload: 1 << 20, MaxPending: 64 << 20,
-		// Credit keeps a receiver that stands still from being sent more than it may hold;
-		// the server need not cut it off.
-		WriteDeadline: 2 * time.Minute,
-	})
+// add starts a worker process, unless the job is over.
+func (w *workers) add() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stopping {
+		return nil
+	}
+	name := fmt.Sprintf("w%d", w.named)
+	w.named++
+	c, err := w.start(name)
 	if err != nil {
-		return nil, "", fmt.Errorf("start embedded NATS: %w", err)
+		return err
 	}
-	s.Start()
-	if !s.ReadyForConnections(10 * time.Second) {
-		s.Shutdown()
-		return nil, "", errors.New("start embedded NATS: not ready within 10s")
-	}
-	u, err := url.Parse(s.ClientURL())
-	if err != nil {
-		s.Shutdown()
-		return nil, "", fmt.Errorf("start embedded NATS: %w", err)
-	}
-	u.User = url.User(token)
-	return s, u.String(), nil
+	w.children[name] = c
+	go w.reap(name, c)
+	return nil
 }
 
 // startChild starts a supervisor. What it needs to know is in its environment, not in
@@ -133,6 +129,7 @@ func startChild(name, clusterName, address string, config inherited) (*child, er
 	cmd := exec.Command(self, superviseVerb, name)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(), envClusterName+"="+clusterName, envNATS+"="+address, "WASMILL_CACHE_DIR="+config.cacheDir,
+		envStore+"="+config.store,
 		"WASMILL_LOG_LEVEL="+config.logLevel, "WASMILL_LOG_FORMAT="+config.logFormat)
 	cmd.ExtraFiles = []*os.File{hold}
 	if err := cmd.Start(); err != nil {
@@ -142,17 +139,26 @@ func startChild(name, clusterName, address string, config inherited) (*child, er
 	return &child{cmd: cmd, leash: leash, exited: make(chan struct{})}, nil
 }
 
-// reap waits for a child and tells the coordinator, which may not know yet: a killed
-// supervisor takes its engine with it, and nobody is left to say so.
+// reap waits for a child, tells the coordinator, which may not know yet (a killed
+// supervisor takes its engine with it), and puts another in its place.
 func (w *workers) reap(name string, c *child) {
 	err := c.cmd.Wait()
+	c.leash.Close()
+	w.mu.Lock()
+	delete(w.children, name)
+	stopping := w.stopping
+	w.mu.Unlock()
 	close(c.exited)
-	if err == nil {
+	if stopping {
 		return
 	}
 	leaving := cluster.Leaving{Reason: fmt.Sprintf("supervisor ended: %v", err)}
-	// After the job's end nobody listens.
-	_ = w.transport.Send(cluster.CoordinatorAddress, cluster.Envelope{From: name, Term: 1, Message: leaving})
+	if err := w.transport.Send(cluster.CoordinatorAddress, cluster.Envelope{From: name, Message: leaving}); err != nil {
+		slog.Warn("worker ended, coordinator not told", "worker", name, "err", err)
+	}
+	if err := w.add(); err != nil {
+		slog.Warn("worker not replaced", "worker", name, "err", err)
+	}
 }
 
 // How long workers may take to end by themselves, and to do so when let go.
@@ -162,24 +168,28 @@ const (
 )
 
 // stop ends every worker, returns when all are gone, and says what all processes used.
-func (w *workers) stop(engines []int) usage {
-	pids := append([]int{os.Getpid()}, engines...)
-	for _, c := range w.children {
-		pids = append(pids, c.cmd.Process.Pid)
+func (w *workers) stop() usage {
+	w.mu.Lock()
+	w.stopping = true
+	left := maps.Clone(w.children)
+	w.mu.Unlock()
+	pids := []int{os.Getpid()}
+	for _, c := range left {
+		pids = append(append(pids, c.cmd.Process.Pid), childrenOf(c.cmd.Process.Pid)...)
 	}
 	peak := peakRSS(pids)
-	for _, name := range w.names {
+	for name := range left {
 		// A worker that can't be told loses its leash below.
-		_ = w.transport.Send(name, cluster.Envelope{From: cluster.CoordinatorAddress, Term: 1, Message: cluster.Shutdown{}})
+		_ = w.transport.Send(name, cluster.Envelope{From: cluster.CoordinatorAddress, Message: cluster.Shutdown{}})
 	}
 	if w.local != nil {
+		_ = w.transport.Send(localName, cluster.Envelope{From: cluster.CoordinatorAddress, Message: cluster.Shutdown{}})
 		<-w.local
 	}
 	patience := time.After(shutdownPatience)
-	for _, c := range w.children {
+	for _, c := range left {
 		select {
 		case <-c.exited:
-			c.leash.Close()
 			continue
 		case <-patience:
 			patience = time.After(0)

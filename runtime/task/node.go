@@ -167,30 +167,37 @@ func (n *node) flush() error {
 	return n.deliver()
 }
 
-// end gives out the node's last output. For a two-phase sink it returns what is to be
-// committed.
-func (n *node) end() (operator.Transaction, error) {
+// end gives out the operator's last output and says what it leaves. One that had ended
+// before the restore has nothing left to give.
+func (n *node) end(before bool) (Part, error) {
+	part := Part{Operator: n.op.Name}
+	if before {
+		return part, nil
+	}
 	if err := n.flush(); err != nil {
-		return nil, err
+		return part, err
 	}
-	call := n.enter()
-	var err error
-	var prepared operator.Transaction
-	if n.function != nil {
-		err = n.function.End()
-	} else if s, ok := n.sink.(operator.TwoPhaseSink); ok {
-		prepared, err = s.Prepare(finalCheckpoint)
+	switch {
+	case n.function != nil:
+		call := n.enter()
+		err := n.function.End()
+		n.leave(call)
+		if err != nil {
+			return part, n.place(err)
+		}
+	case n.source != nil:
+		part.Splits = n.source.Position()
+	case n.sink != nil:
+		// The next checkpoint's number is not known yet, and does not matter: every
+		// later one has this part until it is committed.
+		staged, err := n.prepare(n.task.lastCheckpoint + 1)
+		if err != nil {
+			return part, err
+		}
+		part.Transaction = staged
 	}
-	n.leave(call)
-	if err != nil {
-		return nil, n.place(err)
-	}
-	return prepared, n.deliver()
+	return part, n.deliver()
 }
-
-// finalCheckpoint is the number under which a bounded job's output is committed: the
-// first one, as long as no others are taken.
-const finalCheckpoint = 1
 
 func (n *node) close() error {
 	var err error

@@ -30,8 +30,10 @@ const pollAgain = time.Millisecond
 // Opener makes what a task's operators run. It is called on the task's goroutine.
 type Opener interface {
 	Function(op *graph.Operator, subtask int, c operator.Collector) (operator.Function, error)
-	Source(op *graph.Operator, subtask int, c operator.Collector, started time.Time) (operator.Source, error)
-	Sink(op *graph.Operator, subtask int) (operator.Sink, error)
+	// A restored source goes on behind its splits; nil starts from the beginning.
+	Source(op *graph.Operator, subtask int, c operator.Collector, started time.Time, splits []operator.Split) (operator.Source, error)
+	// A restored sink leaves alone what it did before.
+	Sink(op *graph.Operator, subtask int, restored bool) (operator.Sink, error)
 }
 
 // Config is what a task is made of. All but Latency is required, except that the task
@@ -46,18 +48,17 @@ type Config struct {
 	Failed  <-chan struct{}          // closed when the exchange has failed
 	Cause   func() error             // why it has
 	Opener  Opener
+	// Commands are what the coordinator wants of the task: checkpoints. Closed never.
+	Commands <-chan Command
+	// Report takes a checkpoint of the task, on its goroutine.
+	Report func(Checkpoint)
+	// Restore is where the operators go on, by name; nil is a run from the start.
+	Restore map[string]Restored
+	// AtLeastOnce lets channels go on whose barrier has come.
+	AtLeastOnce bool
 	// Latency, if set, is when a record with this event time (ms) was due; sinks
 	// measure from then.
 	Latency func(started time.Time) (originNanos int64)
-}
-
-// Input says which input of the head operator a channel feeds.
-type Input struct{ Input, Edge, From int }
-
-// Prepared is what a two-phase sink of the chain made ready to commit.
-type Prepared struct {
-	Operator    string
-	Transaction operator.Transaction
 }
 
 // Task is one subtask of a chain. Open, Run and Close are called in that order by one
@@ -74,13 +75,16 @@ type Task struct {
 	nested     time.Duration // time spent in operators called by the current one
 	originNano int64
 
+	lastCheckpoint uint64
+	alignedSince   time.Time // when the first barrier of an alignment came
+
 	backPressured atomic.Int64 // ns
 	callStarted   atomic.Int64 // unix ns, 0 outside of an operator
 }
 
 // New builds a task from a plan; it opens nothing.
 func New(c Config) *Task {
-	t := &Task{config: c, merge: newMerge(c.Inputs)}
+	t := &Task{config: c, merge: newMerge(c.Inputs, !c.AtLeastOnce)}
 	byOperator := map[int]*node{}
 	for _, o := range c.Task.Operators {
 		n := &node{task: t, op: &c.Plan.Operators[o], outputs: make([][]target, len(c.Plan.Operators[o].Outputs))}
@@ -116,7 +120,7 @@ func (t *Task) Open() error {
 		case n.op.Role == graph.RoleModule:
 			n.function, err = t.config.Opener.Function(n.op, t.config.Subtask, n)
 		default:
-			n.sink, err = t.config.Opener.Sink(n.op, t.config.Subtask)
+			n.sink, err = t.config.Opener.Sink(n.op, t.config.Subtask, t.config.Restore != nil)
 		}
 		if err != nil {
 			return n.locate(fmt.Errorf("open operator: %w", err))
@@ -125,9 +129,12 @@ func (t *Task) Open() error {
 	return nil
 }
 
-// Run carries records until the input has ended or ctx is canceled, and returns what
-// two-phase sinks prepared.
-func (t *Task) Run(ctx context.Context, started time.Time) ([]Prepared, error) {
+// Run carries records until the input has ended or ctx is canceled. What it returns is
+// the task's part of every later checkpoint.
+func (t *Task) Run(ctx context.Context, started time.Time) (Checkpoint, error) {
+	if t.ended() {
+		return t.finish(ctx) // it had come to its end before the restore
+	}
 	if t.config.Latency != nil {
 		t.originNano = t.config.Latency(started)
 		for _, n := range t.nodes {
@@ -135,9 +142,9 @@ func (t *Task) Run(ctx context.Context, started time.Time) ([]Prepared, error) {
 		}
 	}
 	if t.head.isSource() {
-		s, err := t.config.Opener.Source(t.head.op, t.config.Subtask, t.head, started)
+		s, err := t.config.Opener.Source(t.head.op, t.config.Subtask, t.head, started, t.config.Restore[t.head.op.Name].Splits)
 		if err != nil {
-			return nil, t.head.locate(fmt.Errorf("open source: %w", err))
+			return Checkpoint{}, t.head.locate(fmt.Errorf("open source: %w", err))
 		}
 		t.head.source = s
 		// A guest is not entered again from its own emit: what it gives out waits.
@@ -145,7 +152,7 @@ func (t *Task) Run(ctx context.Context, started time.Time) ([]Prepared, error) {
 	}
 	t.lastFlush = time.Now()
 	if err := t.loop(ctx); err != nil {
-		return nil, err
+		return Checkpoint{}, err
 	}
 	return t.finish(ctx)
 }
@@ -154,6 +161,9 @@ func (t *Task) Run(ctx context.Context, started time.Time) ([]Prepared, error) {
 func (t *Task) loop(ctx context.Context) error {
 	for {
 		if err := t.makeRoom(ctx); err != nil {
+			return err
+		}
+		if err := t.obey(); err != nil {
 			return err
 		}
 		progress, err := t.turn()
@@ -205,12 +215,20 @@ func (t *Task) turn() (progress, error) {
 		t.config.Inbox.Release(e)
 		return some, err
 	}
-	done, err := t.merge.control(channel, e.Kind)
+	steps, err := t.merge.control(channel, e)
 	t.config.Inbox.Release(e)
-	if done {
-		return ended, err
+	if err != nil {
+		return some, err
 	}
-	return some, err
+	for _, s := range steps {
+		if s.kind == finish {
+			return ended, nil
+		}
+		if err := t.do(s); err != nil {
+			return some, err
+		}
+	}
+	return some, nil
 }
 
 // wait is where an idle task stands.
@@ -230,6 +248,8 @@ func (t *Task) wait(ctx context.Context) error {
 		return context.Cause(ctx)
 	case <-t.config.Failed:
 		return t.config.Cause()
+	case c := <-t.config.Commands:
+		return t.command(c)
 	case <-ready:
 	case <-timer:
 	}
@@ -296,26 +316,25 @@ func (t *Task) flush() error {
 	return nil
 }
 
-// finish ends the operators in chain order, tells the receivers and prepares sinks.
-func (t *Task) finish(ctx context.Context) ([]Prepared, error) {
-	var prepared []Prepared
+// finish ends the operators in chain order and tells the receivers. What sinks staged
+// last is part of the next checkpoint.
+func (t *Task) finish(ctx context.Context) (Checkpoint, error) {
+	last := Checkpoint{Finished: true}
 	for _, n := range t.nodes {
 		if err := t.makeRoom(ctx); err != nil {
-			return nil, err
+			return last, err
 		}
-		p, err := n.end()
+		part, err := n.end(t.ended())
 		if err != nil {
-			return nil, err
+			return last, err
 		}
-		if p != nil {
-			prepared = append(prepared, Prepared{Operator: n.op.Name, Transaction: p})
-		}
+		last.Parts = append(last.Parts, part)
 	}
 	for _, w := range t.writers {
 		w.Control(exchange.Element{Kind: exchange.End})
 		w.Flush()
 	}
-	return prepared, t.makeRoom(ctx)
+	return last, t.makeRoom(ctx)
 }
 
 // Close ends every operator, whatever state it is in.

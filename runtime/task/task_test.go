@@ -122,13 +122,15 @@ func (h *house) Function(op *graph.Operator, _ int, c operator.Collector) (opera
 	return g, nil
 }
 
-func (h *house) Source(op *graph.Operator, _ int, c operator.Collector, _ time.Time) (operator.Source, error) {
+func (h *house) Source(op *graph.Operator, _ int, c operator.Collector, _ time.Time, _ []operator.Split) (operator.Source, error) {
 	s := h.sources[op.Name]
 	s.collector = c
 	return s, nil
 }
 
-func (h *house) Sink(op *graph.Operator, _ int) (operator.Sink, error) { return h.sinks[op.Name], nil }
+func (h *house) Sink(op *graph.Operator, _ int, _ bool) (operator.Sink, error) {
+	return h.sinks[op.Name], nil
+}
 
 func batchOf(values ...string) []byte {
 	var b record.Builder
@@ -168,7 +170,7 @@ func line(names ...string) *graph.Plan {
 	return p
 }
 
-func runLine(t *testing.T, p *graph.Plan, h *house) ([]Prepared, *Task, error) {
+func runLine(t *testing.T, p *graph.Plan, h *house) (Checkpoint, *Task, error) {
 	t.Helper()
 	task := New(Config{Plan: p, Task: p.Tasks[0], Opener: h, Failed: make(chan struct{})})
 	defer func() {
@@ -177,10 +179,10 @@ func runLine(t *testing.T, p *graph.Plan, h *house) ([]Prepared, *Task, error) {
 		}
 	}()
 	if err := task.Open(); err != nil {
-		return nil, task, err
+		return Checkpoint{}, task, err
 	}
-	prepared, err := task.Run(t.Context(), time.Now())
-	return prepared, task, err
+	last, err := task.Run(t.Context(), time.Now())
+	return last, task, err
 }
 
 func TestAChainRunsInOrderToItsEnd(t *testing.T) {
@@ -197,7 +199,7 @@ func TestAChainRunsInOrderToItsEnd(t *testing.T) {
 		functions: map[string]*guest{"a": {log: &log, process: two, end: batchOf("end of a")}, "b": {log: &log, end: batchOf("end of b")}},
 		sinks:     map[string]operator.Sink{"sink": sink},
 	}
-	prepared, task, err := runLine(t, line("in", "a", "b", "sink"), h)
+	last, task, err := runLine(t, line("in", "a", "b", "sink"), h)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,8 +213,8 @@ func TestAChainRunsInOrderToItsEnd(t *testing.T) {
 	if !slices.Equal(log, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(log, "\n"), strings.Join(want, "\n"))
 	}
-	if len(prepared) != 1 || prepared[0].Operator != "sink" || string(prepared[0].Transaction) != "staged" || sink.prepared != 1 {
-		t.Errorf("prepared %+v for checkpoint %d", prepared, sink.prepared)
+	if !last.Finished || len(last.Parts) != 4 || last.Parts[3].Operator != "sink" || string(last.Parts[3].Transaction) != "staged" || sink.prepared != 1 {
+		t.Errorf("left %+v for checkpoint %d", last, sink.prepared)
 	}
 	stats := task.Stats()
 	if s := stats[1]; s.Operator != "a" || s.RecordsIn != 3 || s.RecordsOut != 6 || s.BytesIn != 3*18 {
@@ -456,8 +458,8 @@ func (s signalSink) Close() error             { return nil }
 // idleHouse opens sources that stay idle when their steps are over.
 type idleHouse struct{ *house }
 
-func (h *idleHouse) Source(op *graph.Operator, subtask int, c operator.Collector, started time.Time) (operator.Source, error) {
-	s, err := h.house.Source(op, subtask, c, started)
+func (h *idleHouse) Source(op *graph.Operator, subtask int, c operator.Collector, started time.Time, splits []operator.Split) (operator.Source, error) {
+	s, err := h.house.Source(op, subtask, c, started, splits)
 	return &idleSource{s.(*script)}, err
 }
 

@@ -1,0 +1,120 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/wasmill/wasmill/cluster"
+	"github.com/wasmill/wasmill/runtime/id"
+	"github.com/wasmill/wasmill/runtime/task"
+	"github.com/wasmill/wasmill/snapshots"
+)
+
+// command tells every task here; one that is too busy to listen does not take part in
+// the checkpoint.
+func (a *attempt) command(c task.Command) {
+	a.mu.Lock()
+	shares := a.shares
+	a.mu.Unlock()
+	for _, m := range shares {
+		select {
+		case m.commands <- c:
+		default:
+			if c.Kind == task.Trigger {
+				a.decline(m, c.Checkpoint, "the task has not listened for many checkpoints")
+			}
+		}
+	}
+}
+
+// report sends a task's part of a checkpoint on its way. It is called by the task.
+func (a *attempt) report(m *share, c task.Checkpoint) {
+	ref := cluster.TaskRef{Task: m.task.ID, Subtask: m.subtask}
+	a.worker.tell(a.ctx, cluster.CheckpointAck{AttemptRef: a.ref, Checkpoint: c.Number, Task: ref, Snapshots: a.snapshots(m, c)})
+}
+
+func (a *attempt) decline(m *share, checkpoint uint64, reason string) {
+	ref := cluster.TaskRef{Task: m.task.ID, Subtask: m.subtask}
+	a.worker.send(cluster.CheckpointDeclined{AttemptRef: a.ref, Checkpoint: checkpoint, Task: ref, Reason: reason})
+}
+
+// snapshots makes what a manifest lists of a task's checkpoint. What sinks staged with
+// earlier checkpoints that were not completed is part of this one, too.
+func (a *attempt) snapshots(m *share, c task.Checkpoint) []cluster.Snapshot {
+	all := make([]cluster.Snapshot, 0, len(c.Parts))
+	for _, part := range c.Parts {
+		s := cluster.Snapshot{Operator: part.Operator, Subtask: snapshots.Subtask{
+			Index: m.subtask, Finished: c.Finished, AlignNanos: int64(c.Align), SyncNanos: int64(c.Sync),
+		}}
+		if part.Splits != nil {
+			// Splits are plain strings and flags: encoding them can't fail.
+			s.Splits, _ = json.Marshal(part.Splits)
+		}
+		at := id.Subtask{Operator: part.Operator, Index: m.subtask}
+		a.mu.Lock()
+		if part.Transaction != nil {
+			a.staged[at] = append(a.staged[at], part.Transaction)
+		}
+		s.Transactions = slices.Clone(a.staged[at])
+		a.mu.Unlock()
+		all = append(all, s)
+	}
+	return all
+}
+
+// commit makes visible what a completed checkpoint lists, in the background (D5). An
+// attempt is not over before that is.
+func (a *attempt) commit(ctx context.Context, c cluster.Commit) {
+	a.tasks.Go(func() {
+		for _, t := range c.Transactions {
+			if err := a.commitOne(ctx, t); err != nil {
+				a.fail(err)
+				return
+			}
+			a.forget(t)
+		}
+		a.worker.tell(a.ctx, cluster.Committed{AttemptRef: a.ref, Checkpoint: c.Checkpoint, Transactions: len(c.Transactions)})
+	})
+}
+
+// forget takes a committed transaction from what is staged.
+func (a *attempt) forget(t cluster.Transaction) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	at := id.Subtask{Operator: t.Operator, Index: t.Subtask}
+	a.staged[at] = slices.DeleteFunc(a.staged[at], func(staged []byte) bool { return bytes.Equal(staged, t.Data) })
+}
+
+func (a *attempt) commitOne(ctx context.Context, t cluster.Transaction) error {
+	committer, err := a.committer(t.Operator)
+	if err == nil {
+		err = committer.Commit(ctx, t.Data)
+	}
+	if err != nil {
+		return fmt.Errorf("commit output of %s[%d]: %w", t.Operator, t.Subtask, err)
+	}
+	return nil
+}
+
+// abort drops what was staged and is in no checkpoint that anybody will restore.
+func (a *attempt) abort() {
+	a.mu.Lock()
+	all := a.staged
+	a.staged = map[id.Subtask][][]byte{}
+	a.mu.Unlock()
+	ctx := context.WithoutCancel(a.ctx)
+	for at, transactions := range all {
+		committer, err := a.committer(at.Operator)
+		for _, st := range transactions {
+			if err == nil {
+				err = committer.Abort(ctx, st)
+			}
+		}
+		if err != nil {
+			a.worker.config.Logger.Warn("staged output stays behind", "operator", at.Operator, "subtask", at.Index, "err", err)
+		}
+	}
+}

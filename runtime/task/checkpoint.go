@@ -1,0 +1,163 @@
+package task
+
+import (
+	"time"
+
+	"github.com/wasmill/wasmill/runtime/exchange"
+	"github.com/wasmill/wasmill/runtime/operator"
+)
+
+// Command is what the coordinator wants of a task.
+type Command struct {
+	Kind       CommandKind
+	Checkpoint uint64
+}
+
+// CommandKind is the kind of a command.
+type CommandKind int
+
+// The commands.
+const (
+	Trigger CommandKind = iota // a source takes the checkpoint and sends its barrier
+	Abort                      // the checkpoint will never be: let its channels go on
+)
+
+// Checkpoint is a task's part of a checkpoint, or of all later ones if it is finished.
+type Checkpoint struct {
+	Number   uint64 // 0 when finished
+	Finished bool
+	Parts    []Part        // in chain order
+	Align    time.Duration // from the first barrier to the last
+	Sync     time.Duration // that the task stood still
+}
+
+// Part is an operator's part of a task's checkpoint.
+type Part struct {
+	Operator    string
+	Splits      []operator.Split
+	Transaction operator.Transaction // nil if nothing is staged
+}
+
+// Restored is where an operator goes on.
+type Restored struct {
+	Finished bool // it had come to its end
+	Splits   []operator.Split
+}
+
+// ended reports whether the task had come to its end before the restore.
+func (t *Task) ended() bool {
+	return t.config.Restore != nil && t.config.Restore[t.head.op.Name].Finished
+}
+
+// obey does what the coordinator has asked for meanwhile.
+func (t *Task) obey() error {
+	select {
+	case c := <-t.config.Commands:
+		return t.command(c)
+	default:
+		return nil
+	}
+}
+
+func (t *Task) command(c Command) error {
+	switch {
+	case c.Kind == Abort:
+		for _, s := range t.merge.abort(c.Checkpoint) {
+			if err := t.do(s); err != nil {
+				return err
+			}
+		}
+	case t.head.source != nil && c.Checkpoint > t.lastCheckpoint:
+		return t.checkpoint(c.Checkpoint)
+	}
+	return nil
+}
+
+// do carries out a step of the merge.
+func (t *Task) do(s step) error {
+	switch s.kind {
+	case pause:
+		t.config.Inbox.Pause(int(s.value))
+	case resume:
+		t.config.Inbox.Resume(int(s.value))
+	case beginAlign:
+		t.alignedSince = time.Now()
+	case snapshot:
+		return t.checkpoint(uint64(s.value))
+	case giveUp:
+		t.control(exchange.Abort, s.value)
+	case advance:
+		t.control(exchange.Watermark, s.value)
+	case becomeIdle:
+		t.control(exchange.Idle, 0)
+	case becomeActive:
+		t.control(exchange.Active, 0)
+	}
+	return nil
+}
+
+// control sends an element to every receiver, behind what was written.
+func (t *Task) control(kind exchange.Kind, value int64) {
+	for _, w := range t.writers {
+		w.Control(exchange.Element{Kind: kind, Value: value})
+	}
+}
+
+// checkpoint takes the synchronous part of a checkpoint: everything in front of the
+// barrier is processed, the operators say where they stand, and the barrier goes on
+// (D2). What takes long is left to whoever gets the report.
+func (t *Task) checkpoint(number uint64) error {
+	began := time.Now()
+	c := Checkpoint{Number: number}
+	if !t.alignedSince.IsZero() {
+		c.Align = began.Sub(t.alignedSince)
+		t.alignedSince = time.Time{}
+	}
+	for _, n := range t.nodes {
+		part, err := n.checkpoint(number)
+		if err != nil {
+			return err
+		}
+		c.Parts = append(c.Parts, part)
+	}
+	t.control(exchange.Barrier, int64(number))
+	t.lastCheckpoint = number
+	c.Sync = time.Since(began)
+	t.config.Report(c)
+	return nil
+}
+
+// checkpoint flushes the operator, which may give out its last records in front of the
+// barrier, and says where it stands.
+func (n *node) checkpoint(number uint64) (Part, error) {
+	part := Part{Operator: n.op.Name}
+	if err := n.flush(); err != nil {
+		return part, err
+	}
+	switch {
+	case n.source != nil:
+		part.Splits = n.source.Position()
+	case n.sink != nil:
+		staged, err := n.prepare(number)
+		if err != nil {
+			return part, err
+		}
+		part.Transaction = staged
+	}
+	return part, nil
+}
+
+// prepare stages what a two-phase sink has written.
+func (n *node) prepare(checkpoint uint64) (operator.Transaction, error) {
+	s, ok := n.sink.(operator.TwoPhaseSink)
+	if !ok {
+		return nil, nil
+	}
+	call := n.enter()
+	staged, err := s.Prepare(checkpoint)
+	n.leave(call)
+	if err != nil {
+		return nil, n.place(err)
+	}
+	return staged, nil
+}

@@ -1,0 +1,314 @@
+package task
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/wasmill/wasmill/runtime/exchange"
+)
+
+var stepNames = map[stepKind]string{
+	advance: "advance", becomeIdle: "idle", becomeActive: "active", pause: "pause", resume: "resume",
+	beginAlign: "begin", snapshot: "snapshot", giveUp: "give-up", finish: "finish",
+}
+
+func stepsOf(steps []step) string {
+	var all []string
+	for _, s := range steps {
+		text := stepNames[s.kind]
+		switch {
+		case s.kind == advance && s.value == MaxWatermark:
+			text += " max"
+		case s.kind != becomeIdle && s.kind != becomeActive && s.kind != finish:
+			text += fmt.Sprintf(" %d", s.value)
+		}
+		all = append(all, text)
+	}
+	return strings.Join(all, ", ")
+}
+
+func TestMerge(t *testing.T) {
+	type event struct {
+		channel int
+		kind    exchange.Kind
+		value   int64
+		want    string
+	}
+	const (
+		watermark, idle, active = exchange.Watermark, exchange.Idle, exchange.Active
+		barrier, abort, end     = exchange.Barrier, exchange.Abort, exchange.End
+	)
+	for name, test := range map[string]struct {
+		atLeastOnce bool
+		events      []event
+	}{
+		"the watermark is the lowest": {events: []event{
+			{0, watermark, 10, ""}, {1, watermark, 5, "advance 5"}, {1, watermark, 20, "advance 10"}, {0, watermark, 8, ""}, {0, watermark, 30, "advance 20"},
+		}},
+		"idle channels hold nothing back": {events: []event{
+			{0, watermark, 10, ""}, {1, idle, 0, "advance 10"}, {0, watermark, 12, "advance 12"}, {1, active, 0, ""}, {0, watermark, 15, ""},
+			{1, watermark, 13, "advance 13"},
+		}},
+		"all idle is idle": {events: []event{
+			{0, watermark, 10, ""}, {0, idle, 0, ""}, {1, idle, 0, "advance 10, idle"}, {1, watermark, 4, "active"}, {1, watermark, 11, "advance 11"},
+		}},
+		"the end is the highest watermark": {events: []event{
+			{0, watermark, 10, ""}, {1, end, 0, "advance 10"}, {0, end, 0, "advance max, finish"},
+		}},
+		"barriers align": {events: []event{
+			{0, barrier, 1, "begin 1, pause 0"}, {0, barrier, 1, ""}, {1, barrier, 1, "snapshot 1, resume 0, resume 1"}, {1, barrier, 1, ""},
+		}},
+		"at least once, nobody waits": {atLeastOnce: true, events: []event{
+			{0, barrier, 1, "begin 1"}, {1, barrier, 1, "snapshot 1"},
+		}},
+		"an ended channel has no barrier to wait for": {events: []event{
+			{0, barrier, 1, "begin 1, pause 0"}, {1, end, 0, "snapshot 1, resume 0"}, {0, barrier, 2, "begin 2, snapshot 2, resume 0"},
+		}},
+		"a later checkpoint overtakes": {events: []event{
+			{0, barrier, 1, "begin 1, pause 0"}, {1, barrier, 2, "give-up 1, resume 0, begin 2, pause 1"}, {0, barrier, 2, "snapshot 2, resume 0, resume 1"},
+			{1, barrier, 1, ""},
+		}},
+		"an aborted checkpoint lets its channels go": {events: []event{
+			{0, barrier, 1, "begin 1, pause 0"}, {1, abort, 1, "give-up 1, resume 0"}, {1, barrier, 1, ""}, {0, abort, 1, ""},
+			{0, barrier, 2, "begin 2, pause 0"}, {1, barrier, 2, "snapshot 2, resume 0, resume 1"},
+		}},
+		"an abort of a later one": {events: []event{
+			{0, barrier, 1, "begin 1, pause 0"}, {1, abort, 2, "give-up 1, resume 0, give-up 2"}, {0, barrier, 2, ""}, {0, barrier, 3, "begin 3, pause 0"},
+		}},
+		"an abort before its barrier": {events: []event{{0, abort, 3, "give-up 3"}, {1, barrier, 3, ""}, {1, barrier, 4, "begin 4, pause 1"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMerge(make([]Input, 2), !test.atLeastOnce)
+			for i, e := range test.events {
+				steps, err := m.control(e.channel, exchange.Element{Kind: e.kind, Value: e.value})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := stepsOf(steps); got != e.want {
+					t.Errorf("event %d: %q, want %q", i, got, e.want)
+				}
+			}
+		})
+	}
+}
+
+func TestNothingComesBehindTheEnd(t *testing.T) {
+	m := newMerge(make([]Input, 1), true)
+	if _, err := m.control(0, exchange.Element{Kind: exchange.End}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.control(0, exchange.Element{Kind: exchange.Barrier, Value: 1}); err == nil {
+		t.Error("a barrier passed behind the end")
+	}
+}
+
+// house of the simulation: sources feed middles, middles feed ends, all to all.
+type simTask struct {
+	merge   merge
+	in, out []*simChannel
+	source  bool
+	time    int64
+	ended   bool
+	cuts    map[uint64]simCut
+	trigger uint64 // of a source: the newest checkpoint it has started
+}
+
+type simChannel struct {
+	queue          []simElement
+	paused         bool
+	sent, received int
+}
+
+type simElement struct {
+	exchange.Element
+	data bool
+	time int64
+}
+
+type simCut struct{ sent, received []int }
+
+func (t *simTask) send(e simElement) {
+	for _, c := range t.out {
+		c.queue = append(c.queue, e)
+		if e.data {
+			c.sent++
+		}
+	}
+}
+
+func (t *simTask) control(kind exchange.Kind, value int64) {
+	t.send(simElement{Element: exchange.Element{Kind: kind, Value: value}})
+}
+
+func (t *simTask) cut(checkpoint uint64) {
+	var cut simCut
+	for _, c := range t.in {
+		cut.received = append(cut.received, c.received)
+	}
+	for _, c := range t.out {
+		cut.sent = append(cut.sent, c.sent)
+	}
+	t.cuts[checkpoint] = cut
+	t.control(exchange.Barrier, int64(checkpoint))
+}
+
+// Every checkpoint that all tasks take is a consistent cut (D2), and no record comes
+// below the watermark of the task that gets it, however deliveries, checkpoints, aborts
+// and ends of input fall together. Every other seed has channels that fall idle: their
+// records may come late.
+func TestSimulatedCutsAreConsistent(t *testing.T) {
+	for seed := range uint64(400) {
+		simulate(t, seed, seed%4 != 3)
+	}
+}
+
+func simulate(t *testing.T, seed uint64, exactlyOnce bool) {
+	r := rand.New(rand.NewPCG(seed, 7))
+	sources, middles, ends := simHouse(r, exactlyOnce)
+	all := slices.Concat(sources, middles, ends)
+	var checkpoint uint64
+	for round := 0; ; round++ {
+		task := all[r.IntN(len(all))]
+		switch {
+		case r.IntN(60) == 0:
+			checkpoint++
+		case task.source:
+			simSource(r, task, checkpoint, round, seed%2 == 1)
+		case !task.ended:
+			simDeliver(t, r, task, seed)
+		}
+		if !slices.ContainsFunc(all, func(t *simTask) bool { return !t.ended }) {
+			break
+		}
+	}
+	complete := 0
+	for n := uint64(1); n <= checkpoint; n++ {
+		if simCheck(t, seed, n, exactlyOnce, sources, middles, ends) {
+			complete++
+		}
+	}
+	if seed == 0 && complete == 0 {
+		t.Error("no checkpoint completed: the simulation shows nothing")
+	}
+}
+
+func simHouse(r *rand.Rand, aligned bool) (sources, middles, ends []*simTask) {
+	layer := func(n int) (tasks []*simTask) {
+		for range n {
+			tasks = append(tasks, &simTask{cuts: map[uint64]simCut{}})
+		}
+		return tasks
+	}
+	sources, middles, ends = layer(1+r.IntN(3)), layer(1+r.IntN(3)), layer(1+r.IntN(2))
+	wire := func(from, to []*simTask) {
+		for _, a := range from {
+			for _, b := range to {
+				c := &simChannel{}
+				a.out, b.in = append(a.out, c), append(b.in, c)
+			}
+		}
+	}
+	wire(sources, middles)
+	wire(middles, ends)
+	for _, s := range sources {
+		s.source = true
+	}
+	for _, m := range slices.Concat(middles, ends) {
+		m.merge = newMerge(make([]Input, len(m.in)), aligned)
+	}
+	return sources, middles, ends
+}
+
+func simSource(r *rand.Rand, s *simTask, checkpoint uint64, round int, idles bool) {
+	switch {
+	case s.ended:
+	case s.trigger < checkpoint && r.IntN(5) == 0:
+		if s.trigger = checkpoint; r.IntN(6) == 0 {
+			s.control(exchange.Abort, int64(checkpoint)) // the coordinator gave it up meanwhile
+			return
+		}
+		s.cut(checkpoint)
+	case round > 1500 && r.IntN(40) == 0:
+		s.ended = true
+		s.control(exchange.End, 0)
+	case r.IntN(3) == 0:
+		s.time += int64(r.IntN(5))
+		s.control(exchange.Watermark, s.time)
+	case idles && r.IntN(30) == 0:
+		s.control(exchange.Idle, 0)
+		s.control(exchange.Active, 0)
+	default:
+		s.send(simElement{data: true, time: s.time + int64(r.IntN(10))})
+	}
+}
+
+func simDeliver(t *testing.T, r *rand.Rand, task *simTask, seed uint64) {
+	i := r.IntN(len(task.in))
+	c := task.in[i]
+	if c.paused || len(c.queue) == 0 {
+		return
+	}
+	e := c.queue[0]
+	c.queue = c.queue[1:]
+	if e.data {
+		c.received++
+		if seed%2 == 0 && e.time < task.merge.watermark {
+			t.Fatalf("seed %d: a record of time %d below the watermark %d", seed, e.time, task.merge.watermark)
+		}
+		task.send(e)
+		return
+	}
+	steps, err := task.merge.control(i, e.Element)
+	if err != nil {
+		t.Fatalf("seed %d: %v", seed, err)
+	}
+	for _, s := range steps {
+		switch s.kind {
+		case pause:
+			task.in[s.value].paused = true
+		case resume:
+			task.in[s.value].paused = false
+		case snapshot:
+			task.cut(uint64(s.value))
+		case giveUp:
+			task.control(exchange.Abort, s.value)
+		case advance:
+			task.control(exchange.Watermark, s.value)
+		case becomeIdle:
+			task.control(exchange.Idle, 0)
+		case becomeActive:
+			task.control(exchange.Active, 0)
+		case finish:
+			task.ended = true
+			task.control(exchange.End, 0)
+		}
+	}
+}
+
+// simCheck compares both ends of every channel; false if a task did not take the
+// checkpoint although it had not ended.
+func simCheck(t *testing.T, seed, n uint64, exactlyOnce bool, layers ...[]*simTask) bool {
+	for _, task := range slices.Concat(layers...) {
+		if _, taken := task.cuts[n]; !taken {
+			return false
+		}
+	}
+	sent := map[*simChannel]int{}
+	for _, task := range slices.Concat(layers...) {
+		for i, c := range task.out {
+			sent[c] = task.cuts[n].sent[i]
+		}
+	}
+	for _, task := range slices.Concat(layers...) {
+		for i, c := range task.in {
+			received := task.cuts[n].received[i]
+			if exactlyOnce && received != sent[c] || received < sent[c] {
+				t.Fatalf("seed %d, checkpoint %d: %d records in front of the barrier, %d in the snapshot", seed, n, sent[c], received)
+			}
+		}
+	}
+	return true
+}
