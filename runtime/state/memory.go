@@ -50,11 +50,25 @@ type mark struct {
 
 var _ Backend = (*Memory)(nil)
 
-// NewMemory makes an empty backend.
+// NewMemory makes an empty backend of keyed tables.
 func NewMemory(options Options) (*Memory, error) {
-	if err := options.check(); err != nil {
+	if err := options.check(true); err != nil {
 		return nil, err
 	}
+	return newMemory(options)
+}
+
+// NewOperator makes an empty backend of an operator's own tables. It has one group, 0.
+// Restore it from Spread.
+func NewOperator(tables []Table, limit int64) (*Memory, error) {
+	options := Options{Tables: tables, End: 1, Limit: limit}
+	if err := options.check(false); err != nil {
+		return nil, err
+	}
+	return newMemory(options)
+}
+
+func newMemory(options Options) (*Memory, error) {
 	r, err := openRegion()
 	if err != nil {
 		return nil, err
