@@ -47,6 +47,7 @@ type Operator struct {
 	With        json.RawMessage `json:"with,omitempty"`      // its settings: a checked JSON object, paths absolute
 	Format      Format          `json:"format,omitzero"`
 	Module      *Module         `json:"module,omitempty"`
+	Window      *Window         `json:"window,omitempty"` // of a module of shape aggregate or apply
 	Limits      Limits          `json:"limits,omitzero"`
 	OnReject    OnReject        `json:"onReject,omitzero"`
 	Inputs      []string        `json:"inputs,omitempty"`  // by index, as the module declares them; a sink has one, "in"
