@@ -14,6 +14,10 @@ type Tables struct {
 	first, end     int
 	maxParallelism int
 	reply          answer
+
+	visit    func(key []byte) bool // of the ScanKeys at hand
+	visitKey func(key []byte) bool // hands on to visit; made once
+	stopped  bool
 }
 
 type tablePlace struct {
@@ -52,6 +56,10 @@ func NewTables(tables []Table, keyed, operator Backend, first, end, maxParalleli
 		}
 	}
 	t.reply.init()
+	t.visitKey = func(key []byte) bool {
+		t.stopped = !t.visit(key)
+		return !t.stopped
+	}
 	return t
 }
 
@@ -151,13 +159,10 @@ func (t *Tables) ScanKeys(table int, after []byte, visit func(key []byte) bool) 
 			return err
 		}
 	}
-	more := true
-	for ; group < t.end && more; group++ {
-		err := p.backend.ScanKeys(group, p.index, after, func(key []byte) bool {
-			more = visit(key)
-			return more
-		})
-		if err != nil {
+	t.visit, t.stopped = visit, false
+	defer func() { t.visit = nil }()
+	for ; group < t.end && !t.stopped; group++ {
+		if err := p.backend.ScanKeys(group, p.index, after, t.visitKey); err != nil {
 			return err
 		}
 		after = nil
