@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/wasmill/wasmill/runtime/fault"
+	"github.com/wasmill/wasmill/runtime/keygroup"
 )
 
 // Codes of the operations of the state import.
@@ -47,8 +48,8 @@ type tableOp struct {
 	key, subkey, val []byte
 }
 
-// nextOp takes an operation off a request.
-func nextOp(req []byte) (op tableOp, rest []byte, ok bool) {
+// takeOp takes an operation off a request.
+func takeOp(req []byte) (op tableOp, rest []byte, ok bool) {
 	if len(req) < OpSize {
 		return op, req, false
 	}
@@ -66,8 +67,18 @@ func nextOp(req []byte) (op tableOp, rest []byte, ok bool) {
 	return op, rest, true
 }
 
-// touchAhead is how many operations are brought near before they are done.
+// touchAhead is how many operations are looked at before they are done: what they read is
+// brought near, all at once.
 const touchAhead = 16
+
+// nextOp is an operation that will be done soon. Part is set if it is on one entry in
+// memory whose part is there: then it goes the short way.
+type nextOp struct {
+	tableOp
+	memory *Memory
+	part   *part
+	hash   uint64 // of the entry
+}
 
 // Apply does the operations of a request in order and writes their answers to out, one
 // behind the other. It stops before an answer that does not fit; done is how many
@@ -75,16 +86,26 @@ const touchAhead = 16
 // fault, or the backend's; operations before it are done.
 func (t *Tables) Apply(req, out []byte) (done, n int, err error) {
 	for len(req) > 0 {
-		t.touch(req)
-		for range touchAhead {
-			if len(req) == 0 {
+		count := 0
+		for count < touchAhead && len(req) > 0 {
+			op, rest, ok := takeOp(req)
+			if !ok {
 				break
 			}
-			op, rest, ok := nextOp(req)
-			if !ok {
-				return done, n, fault.Guestf("state request: operation %d is cut off", done)
+			t.prepare(&t.ahead[count], op)
+			req = rest
+			count++
+		}
+		if count == 0 {
+			return done, n, fault.Guestf("state request: operation %d is cut off", done)
+		}
+		for i := range count {
+			if op := &t.ahead[i]; op.part != nil {
+				op.memory.touch(op.part, op.hash, len(op.key)+len(op.subkey))
 			}
-			wrote, fits, err := t.do(&op, out[n:])
+		}
+		for i := range count {
+			wrote, fits, err := t.do(&t.ahead[i], out[n:])
 			if err != nil {
 				return done, n, fmt.Errorf("state request: operation %d: %w", done, err)
 			}
@@ -93,34 +114,54 @@ func (t *Tables) Apply(req, out []byte) (done, n int, err error) {
 			}
 			n += wrote
 			done++
-			req = rest
 		}
 	}
 	return done, n, nil
 }
 
-// touch brings near what the next operations read.
-func (t *Tables) touch(req []byte) {
-	for range touchAhead {
-		op, rest, ok := nextOp(req)
-		if !ok || op.code > OpAppend {
+// prepare finds out whether an operation goes the short way.
+func (t *Tables) prepare(next *nextOp, op tableOp) {
+	next.tableOp, next.part = op, nil
+	if op.code > OpPut || op.flags != 0 || op.table >= len(t.places) ||
+		len(op.key) > MaxKey || len(op.subkey) > MaxSubkey || len(op.val) > MaxValue {
+		return
+	}
+	p := &t.places[op.table]
+	if p.memory == nil {
+		return
+	}
+	hash, group := keygroup.Hash(op.key), 0
+	if p.keyed {
+		if group = keygroup.OfHash(hash, t.maxParallelism); group < t.first || group >= t.end {
 			return
 		}
-		if p, group, err := t.place(op.table, op.key); err == nil {
-			p.backend.Touch(group, p.index, op.key, op.subkey)
-		}
-		req = rest
 	}
+	next.memory = p.memory
+	next.part, _ = p.memory.part(group, p.index)
+	next.hash = withSubkey(hash, op.subkey)
 }
 
 // do does one operation.
-func (t *Tables) do(op *tableOp, out []byte) (n int, fits bool, err error) {
+func (t *Tables) do(op *nextOp, out []byte) (n int, fits bool, err error) {
+	if op.part != nil {
+		if op.code == OpPut {
+			return 0, true, op.memory.put(op.part, op.hash, op.key, op.subkey, op.val)
+		}
+		value, version, ok := op.memory.get(op.part, op.hash, op.key, op.subkey)
+		n, fits = answerGet(out, value, version, ok)
+		return n, fits, nil
+	}
 	if !op.valid() {
 		return 0, false, fault.Guestf("code %d with flags %#x is no operation", op.code, op.flags)
 	}
 	switch op.code {
 	case OpGet:
-		return t.get(op, out)
+		value, version, ok, err := t.Get(op.table, op.key, op.subkey)
+		if err != nil {
+			return 0, false, err
+		}
+		n, fits = answerGet(out, value, version, ok)
+		return n, fits, nil
 	case OpPut:
 		err = t.Put(op.table, op.key, op.subkey, op.val)
 	case OpDelete:
@@ -130,9 +171,9 @@ func (t *Tables) do(op *tableOp, out []byte) (n int, fits bool, err error) {
 	case OpDeleteRange:
 		err = t.DeleteRange(op.table, op.key, op.subkey, op.to())
 	case OpScan:
-		return t.reply.scan(t, op, out)
+		return t.reply.scan(t, &op.tableOp, out)
 	default:
-		return t.reply.scanKeys(t, op, out)
+		return t.reply.scanKeys(t, &op.tableOp, out)
 	}
 	return 0, true, err
 }
@@ -155,18 +196,17 @@ func (op *tableOp) to() []byte {
 	return op.val
 }
 
-func (t *Tables) get(op *tableOp, out []byte) (n int, fits bool, err error) {
-	value, version, ok, err := t.Get(op.table, op.key, op.subkey)
-	if err != nil || len(out) < AnswerSize+len(value) {
-		return 0, false, err
+func answerGet(out, value []byte, version uint32, ok bool) (n int, fits bool) {
+	if len(out) < AnswerSize+len(value) {
+		return 0, false
 	}
 	binary.LittleEndian.PutUint32(out, version)
 	if !ok {
 		binary.LittleEndian.PutUint32(out[4:], ^uint32(0))
-		return AnswerSize, true, nil
+		return AnswerSize, true
 	}
 	binary.LittleEndian.PutUint32(out[4:], uint32(len(value)))
-	return AnswerSize + copy(out[AnswerSize:], value), true, nil
+	return AnswerSize + copy(out[AnswerSize:], value), true
 }
 
 // answer collects the answer of a scan. It keeps its visitors, so that a scan does not

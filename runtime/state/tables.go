@@ -14,6 +14,7 @@ type Tables struct {
 	first, end     int
 	maxParallelism int
 	reply          answer
+	ahead          [touchAhead]nextOp
 
 	visit    func(key []byte) bool // of the ScanKeys at hand
 	visitKey func(key []byte) bool // hands on to visit; made once
@@ -22,6 +23,7 @@ type Tables struct {
 
 type tablePlace struct {
 	backend Backend
+	memory  *Memory // the same, if it is one: a shorter way to it
 	index   int
 	keyed   bool
 }
@@ -47,13 +49,15 @@ func NewTables(tables []Table, keyed, operator Backend, first, end, maxParalleli
 	t := &Tables{keyed: keyed, operator: operator, first: first, end: end, maxParallelism: maxParallelism}
 	var next [2]int
 	for _, table := range tables {
-		if table.Scope == ScopeKey {
-			t.places = append(t.places, tablePlace{keyed, next[0], true})
+		p := tablePlace{backend: keyed, index: next[0], keyed: table.Scope == ScopeKey}
+		if p.keyed {
 			next[0]++
 		} else {
-			t.places = append(t.places, tablePlace{operator, next[1], false})
+			p.backend, p.index = operator, next[1]
 			next[1]++
 		}
+		p.memory, _ = p.backend.(*Memory)
+		t.places = append(t.places, p)
 	}
 	t.reply.init()
 	t.visitKey = func(key []byte) bool {
@@ -84,7 +88,7 @@ func (t *Tables) place(table int, key []byte) (p *tablePlace, group int, err err
 	}
 	group = keygroup.Of(key, t.maxParallelism)
 	if group < t.first || group >= t.end {
-		return nil, 0, fault.Guestf("key %.64q is of key group %d, not of this subtask's %d to %d (is it the key of a record of an input by: key?)", key, group, t.first, t.end-1)
+		return nil, 0, t.errGroup(key, group)
 	}
 	return p, group, nil
 }
@@ -172,4 +176,8 @@ func (t *Tables) ScanKeys(table int, after []byte, visit func(key []byte) bool) 
 
 func errTable(table, tables int) error {
 	return fault.Guestf("table %d: the module describes %d", table, tables)
+}
+
+func (t *Tables) errGroup(key []byte, group int) error {
+	return fault.Guestf("key %.64q is of key group %d, not of this subtask's %d to %d (is it the key of a record of an input by: key?)", key, group, t.first, t.end-1)
 }

@@ -35,7 +35,7 @@ type Timers struct {
 	next       [2]earliest
 
 	due     []dueTimer
-	subkeys []byte // of due
+	subkeys []byte              // of due
 	seen    map[uint64]struct{} // hashes of the keys of due
 	subkey  []byte
 }
