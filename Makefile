@@ -35,7 +35,7 @@ lint: ## gofmt, vet, staticcheck, layers
 	$(GO) tool staticcheck ./...
 	$(GO) test -run TestLayers .
 
-bench: build guests ## every figure beside its bar, into bench.json; about ten minutes on a quiet machine
-	$(GO) run ./cmd/wasmill-bench -o bench.json
+bench: build sdk/c/example/pass.wasm sdk/go/example/pass.wasm cmd/wasmill-bench/guests/loop.wasm ## every figure beside its bar, into bench.json
+	$(GO) run ./cmd/wasmill-bench -o bench.json $(BENCH)
 
 include guests.mk

@@ -40,7 +40,7 @@ guests-quakes: $(filter examples/quakes/%,$(call guests_of,go))
 .tools/assemblyscript/installed: sdk/assemblyscript/package.json sdk/assemblyscript/package-lock.json
 	mkdir -p $(@D)
 	cp $^ $(@D)
-	npm ci --prefix $(@D) --cache $(TOOLS)/npm-cache --no-audit --no-fund --silent
+	npm ci --prefix $(@D) --cache $(TOOLS)/npm-cache --no-audit --no-fund --loglevel=error
 	touch $@
 
 .PHONY: test-sdk

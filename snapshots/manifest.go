@@ -2,6 +2,9 @@ package snapshots
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/wasmill/wasmill/runtime/id"
@@ -30,7 +33,8 @@ type Operator struct {
 	Subtasks     []Subtask `json:"subtasks"` // by index
 }
 
-// Table is what an operator's state is stored as; Scope is the ABI's.
+// Table is what an operator's state is stored as; Scope is the ABI's: key, split, union
+// or broadcast.
 type Table struct {
 	Name  string `json:"name"`
 	Scope string `json:"scope"`
@@ -41,8 +45,10 @@ type Subtask struct {
 	Index    int   `json:"index"`
 	Finished bool  `json:"finished,omitempty"` // it had come to its end: nothing is restored
 	Groups   Range `json:"groups"`             // the key groups it owned
-	// Runs are the parts of its state, oldest first: a base and what changed since.
+	// Runs are the parts of its keyed state, oldest first: bases and what changed since.
 	Runs []Run `json:"runs,omitempty"`
+	// Tables are the operator tables: those that belong to no key.
+	Tables *Section `json:"operatorTables,omitempty"`
 	// Splits are a source's positions, as runtime/operator.Split.
 	Splits json.RawMessage `json:"splits,omitempty"`
 	// Time is the state of the subtask's watermarks, as runtime/task writes it.
@@ -63,16 +69,17 @@ type Range struct {
 	End   int `json:"end"`
 }
 
-// Run is one sorted run of keyed state, or the operator tables, within a pack.
+// Run is one sorted run of keyed state within a pack, as runtime/state writes it.
 type Run struct {
 	Section
-	Checkpoint uint64 `json:"checkpoint"` // that wrote it
-	Base       bool   `json:"base,omitempty"`
-	// Groups is where each key group starts within the run, if it is cut by group.
+	Checkpoint uint64 `json:"checkpoint"`      // that wrote it
+	Since      uint64 `json:"since,omitempty"` // the checkpoint it builds on; 0: it holds everything
+	Header     int64  `json:"header"`          // bytes before the first group, which every reader needs
+	// Groups says where each key group lies that is to be read; the run may have more.
 	Groups []GroupOffset `json:"groups,omitempty"`
 }
 
-// GroupOffset is where a key group starts within a run, in bytes before compression.
+// GroupOffset is where a key group lies within a run, in bytes before compression.
 type GroupOffset struct {
 	Group  int   `json:"group"`
 	Offset int64 `json:"offset"`
@@ -81,10 +88,88 @@ type GroupOffset struct {
 
 // Section is a part of a pack: where its bytes are and what they hash to.
 type Section struct {
-	Pack   string `json:"pack"` // object name, below the job's folder
-	Name   string `json:"name"` // of the section
-	Offset int64  `json:"offset"`
-	Stored int64  `json:"stored"` // compressed, as it lies there
-	Length int64  `json:"length"` // uncompressed
-	Hash   uint64 `json:"hash"`   // xxhash64 of the stored bytes
+	Pack   string `json:"pack"`   // object name, below the folder of the job or savepoint
+	Name   string `json:"name"`   // of the section
+	Offset int64  `json:"offset"` // within the object
+	Stored int64  `json:"stored"` // bytes there: compressed chunks and their index
+	Length int64  `json:"length"` // bytes before compression
+	Hash   Hash   `json:"hash"`   // of the index, which has the hash of each chunk
+}
+
+// Hash is an xxhash64 with seed 0; 16 hexadecimal digits in JSON.
+type Hash uint64
+
+// MarshalText implements encoding.TextMarshaler.
+func (h Hash) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%016x", uint64(h)), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (h *Hash) UnmarshalText(text []byte) error {
+	v, err := strconv.ParseUint(string(text), 16, 64)
+	if err != nil || len(text) != 16 {
+		return fmt.Errorf("read hash: %q is not 16 hexadecimal digits", text)
+	}
+	*h = Hash(v)
+	return nil
+}
+
+// Operator finds an operator by name; nil if there is none.
+func (m *Manifest) Operator(name string) *Operator {
+	for i := range m.Operators {
+		if m.Operators[i].Name == name {
+			return &m.Operators[i]
+		}
+	}
+	return nil
+}
+
+// Sections are all parts of packs that the checkpoint consists of.
+func (m *Manifest) Sections() (all []Section) {
+	for _, o := range m.Operators {
+		for _, s := range o.Subtasks {
+			for _, r := range s.Runs {
+				all = append(all, r.Section)
+			}
+			if s.Tables != nil {
+				all = append(all, *s.Tables)
+			}
+			if s.InFlight != nil {
+				all = append(all, *s.InFlight)
+			}
+		}
+	}
+	return all
+}
+
+// Packs are the names of the packs that the checkpoint consists of, sorted, each once.
+func (m *Manifest) Packs() []string {
+	var names []string
+	for _, s := range m.Sections() {
+		names = append(names, s.Pack)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// Size is how many bytes of packs the checkpoint consists of, and how many of them it
+// brought itself: the rest is shared with earlier ones.
+func (m *Manifest) Size() (all, own int64) {
+	seen := map[Section]bool{}
+	for _, s := range m.Sections() {
+		if seen[s] {
+			continue
+		}
+		seen[s] = true
+		all += s.Stored
+		if p, ok := ParsePackName(s.Pack); ok && p.Checkpoint == m.Checkpoint {
+			own += s.Stored
+		}
+	}
+	return all, own
+}
+
+// HasState tells whether anything is lost if the operator is left out of a restore.
+func (o *Operator) HasState() bool {
+	return slices.ContainsFunc(o.Subtasks, func(s Subtask) bool {
+		return len(s.Runs) > 0 || s.Tables != nil || len(s.Splits) > 0 || len(s.Transactions) > 0 || s.InFlight != nil
+	})
 }

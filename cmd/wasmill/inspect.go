@@ -87,6 +87,10 @@ func (i *inspection) writeText(w io.Writer) error {
 	if d.KeepsKey {
 		row("keys", "records leave under the key they came with")
 	}
+	row("tables", "%s", tables(d.Tables))
+	if len(d.Tables) > 0 {
+		row("state", "version %d", d.StateVersion)
+	}
 	memory := "starts with " + size(i.Memory.Min)
 	if i.Memory.Max > 0 {
 		memory += ", takes at most " + size(i.Memory.Max)
@@ -118,6 +122,18 @@ func (i *inspection) writeText(w io.Writer) error {
 	}
 	_, err := fmt.Fprintf(w, "\nconfig schema\n%s\n", schema.String())
 	return err
+}
+
+// tables lists tables with their scope and time-to-live: seen (key, ttl 24h).
+func tables(declared []abi.Table) string {
+	list := make([]string, len(declared))
+	for i, t := range declared {
+		list[i] = fmt.Sprintf("%s (%s)", t.Name, t.Scope)
+		if t.TTL != "" {
+			list[i] = fmt.Sprintf("%s (%s, ttl %s)", t.Name, t.Scope, t.TTL)
+		}
+	}
+	return strings.Join(list, ", ")
 }
 
 func size(n int64) string { return humanize.IBytes(uint64(n)) }

@@ -102,10 +102,14 @@ func assemble(description string, process []byte, emit bool) []byte {
 	answer := append([]byte{0x42}, signed(at<<32|int64(len(description)))...)
 
 	wasm := []byte{0, 'a', 's', 'm', 1, 0, 0, 0}
-	wasm = append(wasm, section(1, 4, 0x60, 0, 1, 0x7e, 0x60, 1, 0x7f, 1, 0x7f, 0x60, 3, 0x7f, 0x7f, 0x7f, 1, 0x7f, 0x60, 3, 0x7f, 0x7f, 0x7f, 0)...)
-	first := byte(0)
+	types := []byte{3, 0x60, 0, 1, 0x7e, 0x60, 1, 0x7f, 1, 0x7f, 0x60, 3, 0x7f, 0x7f, 0x7f, 1, 0x7f}
+	first := byte(0) // function of the module's own
 	if emit {
-		first = 1
+		first, types[0] = 1, 4
+		types = append(types, 0x60, 3, 0x7f, 0x7f, 0x7f, 0)
+	}
+	wasm = append(wasm, section(1, types...)...)
+	if emit {
 		wasm = append(wasm, section(2, append([]byte{1, 7}, "wasmill\x04emit\x00\x03"...)...)...)
 	}
 	wasm = append(wasm, section(3, 3, 0, 1, 2)...)

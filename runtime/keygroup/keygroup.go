@@ -8,9 +8,13 @@ package keygroup
 import "github.com/cespare/xxhash/v2"
 
 // Of is the key group of a key: xxhash64 with seed 0, modulo maxParallelism.
-func Of(key []byte, maxParallelism int) int {
-	return int(xxhash.Sum64(key) % uint64(maxParallelism))
-}
+func Of(key []byte, maxParallelism int) int { return OfHash(Hash(key), maxParallelism) }
+
+// Hash is the hash of a key, for those who need it for more than the group.
+func Hash(key []byte) uint64 { return xxhash.Sum64(key) }
+
+// OfHash is the key group of a key with that hash.
+func OfHash(hash uint64, maxParallelism int) int { return int(hash % uint64(maxParallelism)) }
 
 // Subtask is the subtask that owns a group.
 func Subtask(group, parallelism, maxParallelism int) int {

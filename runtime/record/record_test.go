@@ -93,11 +93,12 @@ func FuzzBatch(f *testing.F) {
 			}
 			b.AppendRecord(&cursor.Record)
 		}
+		count := record.Count(batch)
 		if err != nil {
 			return
 		}
-		if cursor.Err() != nil || n != want {
-			t.Fatalf("Validate: %d records; Cursor: %d, %v", want, n, cursor.Err())
+		if cursor.Err() != nil || n != want || count != want {
+			t.Fatalf("Validate: %d records; Cursor: %d, %v; Count: %d", want, n, cursor.Err(), count)
 		}
 		if !bytes.Equal(b.Bytes(), batch) {
 			t.Fatalf("built again: %x", b.Bytes())

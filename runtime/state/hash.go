@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"unsafe"
 
-	"github.com/cespare/xxhash/v2"
+	"github.com/wasmill/wasmill/runtime/keygroup"
 )
 
 // A part holds one table's entries of one key group: an extendible hash table of
@@ -51,12 +51,14 @@ var errFull = errors.New("keys of one key group have too many hashes in common")
 
 // hashOf is the hash of an entry. That of the empty subkey is the key's own: keys are in
 // its order.
-func hashOf(key, subkey []byte) uint64 {
-	h := xxhash.Sum64(key)
-	if len(subkey) > 0 {
-		h = bits.RotateLeft64(h^xxhash.Sum64(subkey), 29) * 0x9e3779b97f4a7c15
+func hashOf(key, subkey []byte) uint64 { return withSubkey(keygroup.Hash(key), subkey) }
+
+// withSubkey is the hash of an entry whose key has that hash.
+func withSubkey(hash uint64, subkey []byte) uint64 {
+	if len(subkey) == 0 {
+		return hash
 	}
-	return h
+	return bits.RotateLeft64(hash^keygroup.Hash(subkey), 29) * 0x9e3779b97f4a7c15
 }
 
 // Fields of an entry, by offset. An entry is followed by its key, subkey and value; in

@@ -50,11 +50,25 @@ type mark struct {
 
 var _ Backend = (*Memory)(nil)
 
-// NewMemory makes an empty backend.
+// NewMemory makes an empty backend of keyed tables.
 func NewMemory(options Options) (*Memory, error) {
-	if err := options.check(); err != nil {
+	if err := options.check(true); err != nil {
 		return nil, err
 	}
+	return newMemory(options)
+}
+
+// NewOperator makes an empty backend of an operator's own tables. It has one group, 0.
+// Restore it from Spread.
+func NewOperator(tables []Table, limit int64) (*Memory, error) {
+	options := Options{Tables: tables, End: 1, Limit: limit}
+	if err := options.check(false); err != nil {
+		return nil, err
+	}
+	return newMemory(options)
+}
+
+func newMemory(options Options) (*Memory, error) {
 	r, err := openRegion()
 	if err != nil {
 		return nil, err
@@ -145,13 +159,18 @@ func (m *Memory) Get(group, table int, key, subkey []byte) (value []byte, versio
 	if p == nil || len(key) > MaxKey || len(subkey) > MaxSubkey {
 		return nil, 0, false, checkEntry(key, subkey, 0)
 	}
-	e, _ := m.find(p, hashOf(key, subkey), key, subkey, 0)
+	value, version, ok = m.get(p, hashOf(key, subkey), key, subkey)
+	return value, version, ok, nil
+}
+
+func (m *Memory) get(p *part, hash uint64, key, subkey []byte) (value []byte, version uint32, ok bool) {
+	e, _ := m.find(p, hash, key, subkey, 0)
 	if e == nil || m.expired(p, e) {
-		return nil, 0, false, nil
+		return nil, 0, false
 	}
 	n := int(*(*uint32)(unsafe.Add(e, entryWord)) & lengthMask)
 	value = unsafe.Slice((*byte)(unsafe.Add(e, p.head+len(key)+len(subkey))), n)
-	return value[:n:n], *(*uint32)(unsafe.Add(e, entryVersion)), true, nil
+	return value, *(*uint32)(unsafe.Add(e, entryVersion)), true
 }
 
 // Put implements Backend.
@@ -163,7 +182,10 @@ func (m *Memory) Put(group, table int, key, subkey, value []byte) error {
 	if err != nil {
 		return err
 	}
-	hash := hashOf(key, subkey)
+	return m.put(p, hashOf(key, subkey), key, subkey, value)
+}
+
+func (m *Memory) put(p *part, hash uint64, key, subkey, value []byte) (err error) {
 	e, slot := m.find(p, hash, key, subkey, 0)
 	if e == nil {
 		return m.add(p, hash, key, subkey, value)

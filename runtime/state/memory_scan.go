@@ -234,12 +234,17 @@ func (m *Memory) holds(p *part, e unsafe.Pointer, key []byte) bool {
 // Touch implements Backend: it loads the first places that a look-up reads. Loads of
 // many entries overlap; those of one look-up wait for each other.
 func (m *Memory) Touch(group, table int, key, subkey []byte) {
-	p, _ := m.part(group, table)
-	if p == nil {
-		return
+	if p, _ := m.part(group, table); p != nil {
+		m.touch(p, hashOf(key, subkey), len(key)+len(subkey))
 	}
-	if ref := m.near(p, hashOf(key, subkey)); ref != 0 {
-		m.touched += uint64(*(*uint32)(m.at(ref)))
+}
+
+// touch loads the entry that a hash leads to, and what comes behind its names. It may be
+// another entry, and shorter.
+func (m *Memory) touch(p *part, hash uint64, names int) {
+	if ref := m.near(p, hash); ref != 0 {
+		e := m.at(ref)
+		m.touched += uint64(*(*uint32)(e)) + uint64(*(*byte)(unsafe.Add(e, p.head+min(names, 64))))
 	}
 }
 

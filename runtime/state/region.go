@@ -101,7 +101,7 @@ func (r *region) takeRun(pages int) (uint32, error) {
 		return first, nil
 	}
 	size := pages << pageShift
-	if err := r.grow(r.top + size); err != nil {
+	if err := r.grow(r.top + size + pageSize); err != nil { // touch may look a little further
 		return 0, err
 	}
 	first := uint32(r.top >> pageShift)

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/wasmill/wasmill/runtime/fault"
@@ -166,8 +167,9 @@ func (e *LimitError) Error() string {
 // Is makes a LimitError a guest fault.
 func (e *LimitError) Is(target error) bool { return target == fault.ErrGuest }
 
-// check returns what is wrong with options that hold for every backend.
-func (o *Options) check() error {
+// check returns what is wrong with options of a backend of keyed tables, or of those of
+// an operator.
+func (o *Options) check(keyed bool) error {
 	var problems []error
 	if o.First < 0 || o.End < o.First {
 		problems = append(problems, fmt.Errorf("key groups [%d,%d) are no range", o.First, o.End))
@@ -182,8 +184,10 @@ func (o *Options) check() error {
 			problems = append(problems, fmt.Errorf("table name %q: 1 to %d bytes", t.Name, maxTableName))
 		case seen[t.Name]:
 			problems = append(problems, fmt.Errorf("table %q is there twice", t.Name))
-		case t.Scope != ScopeKey:
-			problems = append(problems, fmt.Errorf("table %q has scope %q, a backend holds keyed ones", t.Name, t.Scope))
+		case !slices.Contains(scopes, t.Scope):
+			problems = append(problems, fmt.Errorf("table %q: unknown scope %q", t.Name, t.Scope))
+		case keyed != (t.Scope == ScopeKey):
+			problems = append(problems, fmt.Errorf("table %q has scope %q: keyed and operator tables have backends of their own", t.Name, t.Scope))
 		case t.TTL < 0:
 			problems = append(problems, fmt.Errorf("table %q: time-to-live %s is negative", t.Name, t.TTL))
 		}

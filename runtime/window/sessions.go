@@ -1,0 +1,256 @@
+package window
+
+import (
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/wasmill/wasmill/runtime/record"
+)
+
+// sessions are windows that records make: [first, last + gap) of a key, as long as none
+// of its records is more than the gap behind the one before. All sessions of a key are
+// one entry of the data table; what they hold of an applier's records lies apart, so
+// that a record costs the same in a long session. Records of a key reach its sessions
+// one by one, in their order, and the guest and the backend together.
+type sessions struct {
+	*core
+	gap    int64 // ms
+	alarms *alarms
+	pool   pool
+	fires  []fire // in the order of their records
+	value  []byte
+	buffer []byte
+}
+
+// fire is a session that gives its result again.
+type fire struct{ entry, session int32 }
+
+func newSessions(c *core) (*sessions, error) {
+	a, err := newAlarms(c.Backend, c.Table+tableIndex, c.First, c.End)
+	return &sessions{core: c, gap: ms(c.Window.Gap), alarms: a}, err
+}
+
+// over tells whether a watermark has reached the end of a session, put off by some ms.
+func (s *sessions) over(end, lateness int64) bool {
+	return s.watermark == Infinity || add(sub(end, 1), lateness) <= s.watermark
+}
+
+func (s *sessions) process(int, []byte) error {
+	s.pool.reset()
+	for c, i := &s.cursor, 0; c.Next(); i++ {
+		var err error
+		switch {
+		case c.Timestamp == record.NoTimestamp || c.Timestamp == Infinity:
+			err = s.refuse(i, "the record has no timestamp and can't be in a window")
+		case len(c.Key) > maxKey:
+			err = s.refuse(i, "a key of %d bytes can't be in a window, at most %d", len(c.Key), maxKey)
+		default:
+			err = s.put(i)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return s.flush()
+}
+
+// put adds the record at the cursor to a session of its key.
+func (s *sessions) put(index int) error {
+	c := &s.cursor
+	hash := xxhash.Sum64(c.Key)
+	at, slot := s.gather.find(hash, 0, c.Key)
+	if at >= 0 && s.gather.entries[at].marked {
+		if err := s.flush(); err != nil {
+			return err
+		}
+		at, slot = s.gather.find(hash, 0, c.Key)
+	}
+	if at < 0 {
+		group, err := s.groupOf(hash)
+		if err != nil {
+			return err
+		}
+		e := entry{hash: hash, key: c.Key, group: int32(group), head: -1}
+		if e.head, err = s.load(group, c.Key); err != nil {
+			return err
+		}
+		at = s.gather.insert(slot, e)
+	}
+	e := &s.gather.entries[at]
+	before, first, behind, start, end := s.pool.around(e.head, c.Timestamp, add(c.Timestamp, s.gap))
+	if s.over(end, s.lateness) {
+		s.dropLate()
+		return nil
+	}
+	r := s.gather.record(c.Offset()-len(c.Bytes()), len(c.Bytes()), index)
+	if first == behind { // a session of its own
+		first = int32(len(s.pool.sessions))
+		s.pool.sessions = append(s.pool.sessions, session{armed: Beginning, pieces: -1, records: -1, last: -1, next: behind})
+		if before < 0 {
+			e.head = first
+		} else {
+			s.pool.sessions[before].next = first
+		}
+	} else {
+		s.pool.join(first, behind, &s.gather)
+	}
+	w := &s.pool.sessions[first]
+	w.start, w.end, w.dirty = start, end, true
+	if w.records < 0 {
+		w.records = r
+	} else {
+		s.gather.records[w.last].next = r
+	}
+	w.last = r
+	e.count++ // the key's sessions are to be written
+	if w.fired = s.over(end, 0); w.fired {
+		e.marked, w.dirty = true, false
+		s.fires = append(s.fires, fire{int32(at), first})
+	}
+	return nil
+}
+
+// load reads the sessions of a key and returns the first.
+func (s *sessions) load(group int, key []byte) (int32, error) {
+	b, _, ok, err := s.Backend.Get(group, s.Table+tableData, key, nil)
+	if err != nil || !ok {
+		return -1, err
+	}
+	return s.pool.decode(b)
+}
+
+// flush brings what the records changed to the guest and the backend, and gives out
+// what they fire.
+func (s *sessions) flush() error {
+	err := s.fold()
+	for i := range s.gather.entries {
+		if err != nil {
+			return err
+		}
+		if e := &s.gather.entries[i]; e.count > 0 {
+			err = s.write(int(e.group), e.key, e.head)
+		}
+	}
+	for _, f := range s.fires {
+		if err != nil {
+			return err
+		}
+		e := &s.gather.entries[f.entry]
+		err = s.give(int(e.group), e.key, &s.pool.sessions[f.session], Late)
+	}
+	if err == nil && len(s.fires) > 0 {
+		err = s.closer.flush()
+	}
+	s.fires = s.fires[:0]
+	s.gather.reset()
+	s.pool.reset()
+	return err
+}
+
+// fold brings the records to the sessions' contents.
+func (s *sessions) fold() error {
+	if s.Applier != nil {
+		return s.store()
+	}
+	if err := s.merge(); err != nil {
+		return err
+	}
+	for from := 0; from < len(s.gather.entries); {
+		var err error
+		if from, err = s.accumulate(from); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// merge makes one accumulator of those of sessions that have become one.
+func (s *sessions) merge() error {
+	g := &s.calls
+	g.reset()
+	several := func(do func(e *entry, w *session) error) error {
+		for i := range s.gather.entries {
+			e := &s.gather.entries[i]
+			for at := e.head; at >= 0; at = s.pool.sessions[at].next {
+				w := &s.pool.sessions[at]
+				if w.pieces < 0 || s.pool.pieces[w.pieces].next < 0 {
+					continue
+				}
+				if err := do(e, w); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	if err := several(func(e *entry, w *session) error {
+		g.begin(e.key, nil, false, 0, OnTime, w.start, w.end)
+		for p := w.pieces; p >= 0; p = s.pool.pieces[p].next {
+			g.part(s.pool.bytes(s.pool.pieces[p].span))
+		}
+		g.end()
+		return nil
+	}); err != nil || g.count == 0 {
+		return err
+	}
+	answers, err := mergeAll(s.Aggregator, g)
+	if err != nil {
+		return err
+	}
+	if err := several(func(_ *entry, w *session) error {
+		acc, err := answers.next()
+		w.pieces = s.pool.piece(acc)
+		return err
+	}); err != nil {
+		return err
+	}
+	return answers.end()
+}
+
+// accumulate folds the records of the sessions of keys, as many as one call takes, and
+// returns the entry after them.
+func (s *sessions) accumulate(from int) (int, error) {
+	g := &s.calls
+	g.reset()
+	indexes := s.Output.indexes[:0]
+	to := from
+	for ; to < len(s.gather.entries) && len(g.buf) < callBytes; to++ {
+		e := &s.gather.entries[to]
+		for at := e.head; at >= 0; at = s.pool.sessions[at].next {
+			w := &s.pool.sessions[at]
+			if w.records < 0 {
+				continue
+			}
+			var acc []byte
+			if w.pieces >= 0 {
+				acc = s.pool.bytes(s.pool.pieces[w.pieces].span)
+			}
+			g.begin(e.key, acc, w.pieces >= 0, uint8(s.gather.input), OnTime, w.start, w.end)
+			g.buf, indexes = s.gather.body(g.buf, indexes, w.records)
+			g.end()
+		}
+	}
+	if g.count == 0 {
+		return to, nil
+	}
+	s.Output.indexes = indexes
+	answer, err := s.Aggregator.Accumulate(g.buf)
+	s.Output.indexes = indexes[:0]
+	if err != nil {
+		return 0, err
+	}
+	answers := replies{answer, "accumulate"}
+	for _, e := range s.gather.entries[from:to] {
+		for at := e.head; at >= 0; at = s.pool.sessions[at].next {
+			if w := &s.pool.sessions[at]; w.records >= 0 {
+				acc, err := answers.next()
+				if err != nil {
+					return 0, err
+				}
+				w.pieces = s.pool.piece(acc)
+			}
+		}
+	}
+	return to, answers.end()
+}
+
+func (s *sessions) barrier() error { return nil }
