@@ -52,6 +52,7 @@ func command(t *testing.T, stdin io.Reader, args ...string) (*exec.Cmd, *bytes.B
 	var stdout, stderr bytes.Buffer
 	c := exec.CommandContext(ctx, wasmill, args...)
 	c.Stdin, c.Stdout, c.Stderr = stdin, &stdout, &stderr
+	c.Env = append(os.Environ(), "WASMILL_STORE="+t.TempDir())
 	return c, &stdout, &stderr
 }
 

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/wasmill/wasmill/cluster"
-	"github.com/wasmill/wasmill/runtime/fault"
 	"github.com/wasmill/wasmill/runtime/graph"
 	"github.com/wasmill/wasmill/runtime/id"
 	"github.com/wasmill/wasmill/snapshots"
@@ -165,7 +164,7 @@ func (c *Coordinator) mindStopping() {
 // abandon ends a job whose workers can't be reached any more.
 func (c *Coordinator) abandon() {
 	err := c.config.Transport.Err()
-	c.step(AttemptFailed{Cause: cluster.CauseOf(fault.As(fault.ErrFenced, err)), Final: true})
+	c.step(AttemptFailed{Cause: cluster.CauseOf(err), Final: true})
 	for name, m := range c.members {
 		if !m.lost {
 			c.lose(name, m, err.Error())

@@ -77,7 +77,7 @@ func (l *lab) run(ctx context.Context, j job) (*jobResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, l.wasmill, "run", file, "-o", "json", "--quiet", fmt.Sprint("--workers=", j.Workers))
+	cmd := exec.CommandContext(ctx, l.wasmill, "run", file, "-o", "json", "--quiet", "--store", filepath.Join(l.scratch, "store"), fmt.Sprint("--workers=", j.Workers))
 	cmd.Env = os.Environ()
 	if j.CPUs > 0 {
 		cmd.Env = append(cmd.Env, fmt.Sprint("GOMAXPROCS=", j.CPUs))

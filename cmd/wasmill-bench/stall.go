@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -56,7 +57,7 @@ func measureStall(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, l.wasmill, "run", file, "-o", "json", "--quiet", "--workers=2", "--metrics="+address)
+	cmd := exec.CommandContext(ctx, l.wasmill, "run", file, "-o", "json", "--quiet", "--store", filepath.Join(l.scratch, "store"), "--workers=2", "--metrics="+address)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {

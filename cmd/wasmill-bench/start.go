@@ -41,7 +41,7 @@ operators:
 }
 
 func (l *lab) firstRow(ctx context.Context, file string) (time.Duration, error) {
-	cmd := exec.CommandContext(ctx, l.wasmill, "run", file, "--quiet", "--cache-dir", filepath.Join(l.scratch, "cache"))
+	cmd := exec.CommandContext(ctx, l.wasmill, "run", file, "--quiet", "--store", filepath.Join(l.scratch, "store"), "--cache-dir", filepath.Join(l.scratch, "cache"))
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return 0, fmt.Errorf("start %s: %w", file, err)

@@ -20,6 +20,7 @@ const (
 	exitRefused     = 5
 	exitUnreachable = 6
 	exitGuestFault  = 7
+	exitLostRace    = 10
 	exitInterrupted = 130
 )
 
@@ -77,6 +78,8 @@ func exitCode(err error) int {
 		return exitInterrupted
 	case errors.As(err, &usage):
 		return exitUsage
+	case errors.Is(err, fault.ErrFenced):
+		return exitLostRace
 	case errors.As(err, &failed) && errors.Is(err, fault.ErrGuest):
 		return exitGuestFault
 	case errors.As(err, &failed):

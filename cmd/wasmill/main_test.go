@@ -28,6 +28,7 @@ func TestScripts(t *testing.T) {
 		ContinueOnError: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv(actAs, "wasmill") // what wasmill starts is this binary, too
+			e.Setenv("WASMILL_STORE", filepath.Join(e.WorkDir, "store"))
 			e.Setenv("WASMILL_CACHE_DIR", filepath.Join(e.WorkDir, "cache"))
 			for name, wasm := range guests {
 				if err := os.WriteFile(filepath.Join(e.WorkDir, name), wasm, 0o644); err != nil {
@@ -155,6 +156,7 @@ func TestExitCodes(t *testing.T) {
 		{"module", fmt.Errorf("x.wasm: %w", &host.Refusal{Reason: "no memory"}), 3},
 		{"configuration", invalid(errors.New("unknown setting")), 3},
 		{"server", &unreachableError{errors.New("no servers available")}, 6},
+		{"somebody else took over", &jobError{job: "x", err: fault.As(fault.ErrFenced, errors.New("term 3"))}, 10},
 		{"a guest's fault", &jobError{job: "x", err: fmt.Errorf("run task: %w", fault.Guestf("trap"))}, 7},
 		{"interrupted", fmt.Errorf("run: %w", errInterrupted), 130},
 		{"interrupted while the job failed", errors.Join(&jobError{job: "x", err: fault.Guestf("trap")}, errInterrupted), 130},

@@ -106,7 +106,7 @@ operators:
 	}
 	p := &process{stderr: &watched{more: make(chan struct{}, 1)}, exited: make(chan error, 1)}
 	p.cmd = exec.Command(os.Args[0], append([]string{"run", job, "--log-level", "info"}, args...)...)
-	p.cmd.Env = append(os.Environ(), actAs+"=wasmill")
+	p.cmd.Env = append(os.Environ(), actAs+"=wasmill", "WASMILL_STORE="+t.TempDir())
 	p.cmd.Stderr = p.stderr
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -282,7 +282,7 @@ func TestAnUnreachableNATSServerIsNamed(t *testing.T) {
 	free.Close()
 	var stderr bytes.Buffer
 	cmd := exec.Command(os.Args[0], "run", "testdata/endless.yaml", "--workers", "1", "--nats", address)
-	cmd.Env = append(os.Environ(), actAs+"=wasmill")
+	cmd.Env = append(os.Environ(), actAs+"=wasmill", "WASMILL_STORE="+t.TempDir())
 	cmd.Stderr = &stderr
 	err = cmd.Run()
 	if code := cmd.ProcessState.ExitCode(); code != exitUnreachable {
