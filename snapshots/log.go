@@ -64,8 +64,9 @@ func (l *Log) Fence(ctx context.Context, term uint64, now time.Time) (State, err
 
 // Append creates an entry in the lowest free place, under a term that Fence took.
 //
-// ErrFenced: somebody else took the log over, and the entry is not in it. After any
-// other error it may or may not be there, or come to be until the next Append succeeds:
+// ErrFenced: somebody else took the log over, and the entry is not in it. DanglingError:
+// a manifest that names what may be deleted is not in it either. After any other error
+// it may or may not be there, or come to be until the next Append succeeds:
 // the state that one returns tells. Trying again with the same entry is always right.
 func (l *Log) Append(ctx context.Context, e Entry, term uint64) (State, error) {
 	l.mu.Lock()
@@ -79,6 +80,12 @@ func (l *Log) Append(ctx context.Context, e Entry, term uint64) (State, error) {
 	return l.append(ctx, e, func() error {
 		if l.state.Term != term || l.state.Writer != l.Writer {
 			return fencedf("append to log of %s: term %d by %q, the log has %d by %q", l.Job, term, l.Writer, l.state.Term, l.state.Writer)
+		}
+		// D4: what a manifest names is its own or retained.
+		if e.Checkpoint != nil {
+			if packs := l.state.Dangling(e.Checkpoint); len(packs) > 0 {
+				return &DanglingError{e.Checkpoint.Checkpoint, packs}
+			}
 		}
 		return nil
 	})

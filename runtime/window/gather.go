@@ -22,7 +22,7 @@ type entry struct {
 	group      int32
 	head, tail int32 // records, or sessions; -1: none
 	count      int64 // records since the last firing, with a count trigger
-	marked     bool  // to be fired: it takes no more records before
+	marked     bool  // to be fired; its key takes no more records before
 }
 
 // place is where a record stands in the batch.

@@ -25,6 +25,7 @@ type panes struct {
 	local   []localPane // those of the batch
 	recent  [16]int32   // by number, into local
 	fires   []int32     // entries to fire, in the order of their records
+	firing  [64]uint64  // a set of their keys' hashes, by 12 bits
 	merger  merger
 	paneKey []byte // scratch
 	value   []byte // scratch
@@ -204,7 +205,7 @@ func (p *panes) put(index int, pane int32, place placement) error {
 	c := &p.cursor
 	hash := xxhash.Sum64(c.Key)
 	e, slot := p.gather.find(hash, pane, c.Key)
-	if e >= 0 && p.gather.entries[e].marked {
+	if len(p.fires) > 0 && p.firing[hash&63]&(1<<(hash>>6&63)) != 0 { // its key is to be fired first
 		if err := p.flush(); err != nil {
 			return err
 		}
@@ -242,6 +243,7 @@ func (p *panes) put(index int, pane int32, place placement) error {
 	if place == behindIt || p.count > 0 && entry.count >= p.count {
 		entry.marked = true
 		p.fires = append(p.fires, int32(e))
+		p.firing[hash&63] |= 1 << (hash >> 6 & 63)
 	}
 	return nil
 }
@@ -267,8 +269,8 @@ func (p *panes) flush() error {
 	}
 	if err == nil && len(p.fires) > 0 {
 		err = p.closer.flush()
+		p.fires, p.firing = p.fires[:0], [64]uint64{}
 	}
-	p.fires = p.fires[:0]
 	p.gather.reset()
 	return err
 }

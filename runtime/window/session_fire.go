@@ -32,9 +32,6 @@ func (s *sessions) bufferKey(key, id []byte, input int) []byte {
 // write puts the sessions of a key into the backend and sees to it that they are found
 // in time.
 func (s *sessions) write(group int, key []byte, head int32) error {
-	if head < 0 {
-		return s.Backend.Delete(group, s.Table+tableData, key, nil)
-	}
 	dirty := false
 	for at := head; at >= 0; at = s.pool.sessions[at].next {
 		w := &s.pool.sessions[at]
@@ -51,14 +48,26 @@ func (s *sessions) write(group int, key []byte, head int32) error {
 			return err
 		}
 	}
-	if dirty && s.every > 0 {
-		s.marked = true
-		if err := s.Backend.Put(group, s.Table+tableMarks, nil, key, nil); err != nil {
-			return err
-		}
+	if err := s.mark(group, key, dirty); err != nil {
+		return err
+	}
+	if head < 0 {
+		return s.Backend.Delete(group, s.Table+tableData, key, nil)
 	}
 	s.value = s.pool.encode(s.value[:0], head)
 	return s.Backend.Put(group, s.Table+tableData, key, nil, s.value)
+}
+
+// mark notes whether a key has sessions with records that no result has.
+func (s *sessions) mark(group int, key []byte, dirty bool) error {
+	if s.every == 0 {
+		return nil
+	}
+	if !dirty {
+		return s.Backend.Delete(group, s.Table+tableMarks, nil, key)
+	}
+	s.marked = true
+	return s.Backend.Put(group, s.Table+tableMarks, nil, key, nil)
 }
 
 // give gives the result of a session.
