@@ -19,7 +19,7 @@ var (
 // begin resets what belongs to one call.
 func (i *Instance) begin() {
 	i.message = ""
-	i.mayEmit = false
+	i.mayEmit, i.mayPut, i.access.open = false, false, false
 	i.emitted = 0
 	i.nowKnown = false
 	i.memory.refused = 0
@@ -29,7 +29,7 @@ func (i *Instance) begin() {
 // run calls an export with i.stack as its arguments and its result.
 func (i *Instance) run(name string, f api.Function) error {
 	err := f.CallWithStack(i.context, i.stack[:])
-	i.mayEmit = false
+	i.mayEmit, i.mayPut, i.access.open = false, false, false
 	if i.lines > 0 || len(i.output[0].partial) > 0 || len(i.output[1].partial) > 0 {
 		i.settle()
 	}

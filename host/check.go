@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/tetratelabs/wazero/api"
+
 	"github.com/wasmill/wasmill/host/internal/binary"
 	"github.com/wasmill/wasmill/host/internal/rewrite"
 	"github.com/wasmill/wasmill/sdk/abi"
@@ -23,6 +25,14 @@ var guestExports = map[string]signature{
 	abi.ExportPoll:     {"i", "i"},
 	abi.ExportFlush:    {"", "i"},
 	abi.ExportEnd:      {"", "i"},
+
+	abi.ExportTimers:     {"ii", "i"},
+	abi.ExportWatermark:  {"I", "i"},
+	abi.ExportBarrier:    {"I", "i"},
+	abi.ExportAccumulate: {"ii", "i"},
+	abi.ExportMerge:      {"ii", "i"},
+	abi.ExportFinish:     {"ii", "i"},
+	abi.ExportApply:      {"ii", "i"},
 }
 
 const abiPrefix = "wasmill_"
@@ -160,23 +170,30 @@ func (m *Module) checkRequired(exports map[string]bool) error {
 			return m.refuse(Refusal{Function: "export " + name, Reason: "missing", Hint: "an operator exports it; see sdk/abi.md"})
 		}
 	}
-	if !exports[abi.ExportProcess] && !exports[abi.ExportPoll] {
-		return m.refuse(Refusal{Function: "export " + abi.ExportProcess, Reason: "missing",
-			Hint: "an operator exports it or, being a source, " + abi.ExportPoll})
+	for _, calls := range shapeCalls {
+		if exports[calls[0]] {
+			return nil
+		}
 	}
-	return nil
+	return m.refuse(Refusal{Function: "export " + abi.ExportProcess, Reason: "missing",
+		Hint: fmt.Sprintf("an operator exports it or, being of another shape, %s, %s or %s", abi.ExportPoll, abi.ExportAccumulate, abi.ExportApply)})
+}
+
+// shapeCalls are the exports that each shape calls for.
+var shapeCalls = map[abi.Shape][]string{
+	abi.ShapeProcess:   {abi.ExportProcess},
+	abi.ShapeSource:    {abi.ExportPoll},
+	abi.ShapeAggregate: {abi.ExportAccumulate, abi.ExportMerge, abi.ExportFinish},
+	abi.ShapeApply:     {abi.ExportApply},
 }
 
 // checkShape checks that the module has what the shape it describes calls for.
-func (m *Module) checkShape(exports exports) error {
-	refusal := Refusal{Reason: "missing", Hint: fmt.Sprintf("the module describes shape %s", m.description.Shape)}
-	switch {
-	case m.description.Shape == abi.ShapeProcess && exports.process == nil:
-		refusal.Function = "export " + abi.ExportProcess
-	case m.description.Shape == abi.ShapeSource && exports.poll == nil:
-		refusal.Function = "export " + abi.ExportPoll
-	default:
-		return nil
+func (m *Module) checkShape(guest api.Module) error {
+	for _, name := range shapeCalls[m.description.Shape] {
+		if guest.ExportedFunction(name) == nil {
+			return m.refuse(Refusal{Function: "export " + name, Reason: "missing",
+				Hint: fmt.Sprintf("the module describes shape %s", m.description.Shape)})
+		}
 	}
-	return m.refuse(refusal)
+	return nil
 }

@@ -23,8 +23,8 @@ type hostFunc struct {
 	call func(i *Instance, s []uint64)
 }
 
-// guestFuncs are the imports of module wasmill.
-var guestFuncs = []hostFunc{
+// guestFuncs are the imports of module wasmill; those of state are in state.go.
+var guestFuncs = append([]hostFunc{
 	{abi.ImportEmit, signature{"iii", ""}, func(i *Instance, s []uint64) {
 		i.emit(int32(s[0]), -1, uint32(s[1]), uint32(s[2]))
 	}},
@@ -50,7 +50,9 @@ var guestFuncs = []hostFunc{
 	{abi.ImportFail, signature{"ii", ""}, func(i *Instance, s []uint64) {
 		i.message = i.text("fail", uint32(s[0]), uint32(s[1]), maxReason)
 	}},
-}
+	{abi.ImportWatermark, signature{"", "I"}, func(i *Instance, s []uint64) { s[0] = uint64(i.watermark()) }},
+	{abi.ImportReply, signature{"ii", ""}, func(i *Instance, s []uint64) { i.reply(uint32(s[0]), uint32(s[1])) }},
+}, stateFuncs...)
 
 const (
 	maxText       = 8192 // bytes of a log line that are kept
@@ -91,7 +93,7 @@ func (i *Instance) stop(err error) {
 
 func (i *Instance) emit(output int32, partition int, ptr, size uint32) {
 	if !i.mayEmit {
-		i.stop(fault.Guestf("emit: called outside process, poll, flush and end"))
+		i.stop(fault.Guestf("emit: called outside the calls that may emit"))
 	}
 	if uint32(output) >= uint32(len(i.module.description.Outputs)) {
 		i.stop(fault.Guestf("emit: no output %d, the module describes %d", output, len(i.module.description.Outputs)))

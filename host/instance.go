@@ -12,6 +12,7 @@ import (
 	"github.com/wasmill/wasmill/runtime/graph"
 	"github.com/wasmill/wasmill/runtime/id"
 	"github.com/wasmill/wasmill/runtime/operator"
+	"github.com/wasmill/wasmill/runtime/state"
 	"github.com/wasmill/wasmill/sdk/abi"
 )
 
@@ -28,6 +29,9 @@ type InstanceConfig struct {
 	Metric         func(kind int, name string, value float64) // kind is an abi.Metric constant; nil drops
 	Seed           uint64                                     // of the guest's random numbers
 	Now            func() int64                               // ms since 1970; nil is the wall clock
+	State          *state.Tables                              // as the module describes them; nil: it has none
+	Timers         *state.Timers                              // nil: it can't set any
+	Watermark      func() int64                               // ms since 1970; nil: there is none yet
 }
 
 // Instance is a module at work for one subtask. It is used by one goroutine. After a
@@ -58,6 +62,10 @@ type Instance struct {
 	nowKnown     bool
 	lines        int // logged during this call
 
+	access  access
+	replies []byte // of accumulate and merge
+	mayPut  bool   // into replies
+
 	output [2]output // stdout, stderr
 	clock  int64     // virtual, ns
 	random uint64
@@ -66,9 +74,9 @@ type Instance struct {
 // exports are the functions of the guest; optional ones may be nil.
 type exports struct {
 	describe, alloc, open, process, poll, flush, end api.Function
+	timers, watermark, barrier                       api.Function
+	accumulate, merge, finish, apply                 api.Function
 }
-
-var _ operator.Function = (*Instance)(nil)
 
 // Open gives the guest its configuration; restored says that it continues from state.
 func (i *Instance) Open(restored bool) error {
@@ -95,6 +103,7 @@ func (i *Instance) Open(restored bool) error {
 		return err
 	}
 	i.begin()
+	i.access.open = true
 	i.stack[0], i.stack[1] = uint64(ptr), uint64(len(request))
 	return i.finish(abi.ExportOpen, i.exports.open)
 }
@@ -112,7 +121,7 @@ func (i *Instance) Process(input int, batch []byte) error {
 		}
 	}
 	i.begin()
-	i.mayEmit = true
+	i.mayEmit, i.access.open = true, true
 	i.input, i.inputRecords = batch, -1
 	if len(batch) == 0 {
 		i.input = noRecords
@@ -135,7 +144,7 @@ func (i *Instance) Poll(most int) (operator.Status, error) {
 		return operator.End, i.fault
 	}
 	i.begin()
-	i.mayEmit = true
+	i.mayEmit, i.access.open = true, true
 	i.stack[0] = uint64(uint32(most))
 	if err := i.run(abi.ExportPoll, i.exports.poll); err != nil {
 		return operator.End, err
@@ -163,7 +172,7 @@ func (i *Instance) signal(name string, f api.Function) error {
 		return i.fault
 	}
 	i.begin()
-	i.mayEmit = true
+	i.mayEmit, i.access.open = true, true
 	return i.finish(name, f)
 }
 

@@ -26,6 +26,7 @@ func (m *Module) instance(ctx context.Context, c InstanceConfig) (*Instance, err
 	if err := m.fits(i); err != nil {
 		return nil, err
 	}
+	i.access.init(&c)
 	i.context = &callContext{context.Background(), i}
 	i.output[0].level, i.output[1].level = abi.LogInfo, abi.LogWarn
 	i.random = c.Seed
@@ -46,6 +47,14 @@ func (m *Module) instance(ctx context.Context, c InstanceConfig) (*Instance, err
 		poll:     guest.ExportedFunction(abi.ExportPoll),
 		flush:    guest.ExportedFunction(abi.ExportFlush),
 		end:      guest.ExportedFunction(abi.ExportEnd),
+
+		timers:     guest.ExportedFunction(abi.ExportTimers),
+		watermark:  guest.ExportedFunction(abi.ExportWatermark),
+		barrier:    guest.ExportedFunction(abi.ExportBarrier),
+		accumulate: guest.ExportedFunction(abi.ExportAccumulate),
+		merge:      guest.ExportedFunction(abi.ExportMerge),
+		finish:     guest.ExportedFunction(abi.ExportFinish),
+		apply:      guest.ExportedFunction(abi.ExportApply),
 	}
 	i.setGlobal(rewrite.ExportTables, uint64(i.limits.TableEntries))
 	if !m.plain {

@@ -118,7 +118,7 @@ func (m *Module) describe(ctx context.Context) error {
 	if err != nil {
 		return m.refuse(Refusal{Function: abi.ExportDescribe, Reason: "what the module says of itself " + err.Error()})
 	}
-	return m.checkShape(i.exports)
+	return m.checkShape(i.guest)
 }
 
 // Description is what the module says of itself.

@@ -22,6 +22,14 @@ const (
 	ExportPoll     = "wasmill_poll"     // (max) → status
 	ExportFlush    = "wasmill_flush"    // () → status
 	ExportEnd      = "wasmill_end"      // () → status
+
+	ExportTimers     = "wasmill_timers"     // (ptr, len) → status
+	ExportWatermark  = "wasmill_watermark"  // (ts i64) → status
+	ExportBarrier    = "wasmill_barrier"    // (checkpoint i64) → status
+	ExportAccumulate = "wasmill_accumulate" // (ptr, len) → status
+	ExportMerge      = "wasmill_merge"      // (ptr, len) → status
+	ExportFinish     = "wasmill_finish"     // (ptr, len) → status
+	ExportApply      = "wasmill_apply"      // (ptr, len) → status
 )
 
 // Imports of a guest, in Module.
@@ -33,6 +41,17 @@ const (
 	ImportLog    = "log"     // (level, ptr, len)
 	ImportMetric = "metric"  // (kind, ptr, len, value f64)
 	ImportFail   = "fail"    // (ptr, len)
+
+	ImportGet         = "get"          // (table, key, keyLen, sub, subLen, out, cap) → i64 version<<32|length, −1 absent
+	ImportPut         = "put"          // (table, key, keyLen, sub, subLen, val, valLen)
+	ImportAppend      = "append"       // (table, key, keyLen, sub, subLen, val, valLen)
+	ImportDelete      = "delete"       // (table, key, keyLen, sub, subLen)
+	ImportScan        = "scan"         // (table, key, keyLen, from, fromLen, to, toLen, out, cap) → i64 more<<32|bytes, −need
+	ImportState       = "state"        // (req, len, out, cap) → i64 opsDone<<32|bytes
+	ImportTimerSet    = "timer_set"    // (domain, ts i64, key, keyLen, tag, tagLen)
+	ImportTimerDelete = "timer_delete" // (domain, ts i64, key, keyLen, tag, tagLen)
+	ImportWatermark   = "watermark"    // () → i64 ms since 1970
+	ImportReply       = "reply"        // (ptr, len)
 )
 
 // Status of a call: negative means failed.
