@@ -23,10 +23,10 @@ guests-quakes: $(filter examples/quakes/%,$(call guests_of,go))
 %.wasm: %/main.go $$(wildcard $$*/*.go) $(wildcard sdk/go/*.go sdk/go/config/*.go sdk/go/go.mod) go.mod
 	cd $* && GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -ldflags='-s -w' -buildmode=c-shared -o $(CURDIR)/$@ .
 
-%.wasm: %/main.c $$(wildcard $$*/*.c $$*/*.h) sdk/c/wasmill.h .tools/zig/installed-$(ZIG_VERSION)
+%.wasm: %/main.c $$(wildcard $$*/*.c $$*/*.h) $(wildcard sdk/c/*.h) .tools/zig/installed-$(ZIG_VERSION)
 	$(ZIG) cc -target wasm32-freestanding $(C_FLAGS) -std=c11 -nostdlib -Wl,--no-entry -Wl,-z,stack-size=65536 -o $@ $<
 
-%.wasm: %/main.cpp $$(wildcard $$*/*.cpp $$*/*.h) sdk/c/wasmill.h .tools/zig/installed-$(ZIG_VERSION)
+%.wasm: %/main.cpp $$(wildcard $$*/*.cpp $$*/*.h) $(wildcard sdk/c/*.h) .tools/zig/installed-$(ZIG_VERSION)
 	$(ZIG) c++ -target wasm32-wasi -mexec-model=reactor $(C_FLAGS) -std=c++20 -Wno-missing-designated-field-initializers -fno-exceptions -fno-rtti -Wl,-z,stack-size=262144 -o $@ $<
 
 %.wasm: %/main.ts $$(wildcard $$*/*.ts) $(wildcard sdk/assemblyscript/*.ts) .tools/assemblyscript/installed

@@ -84,6 +84,7 @@ typedef struct wasmill_batch {
 } wasmill_batch;
 
 #define WASMILL_MAX_PORTS 16
+#define WASMILL_MAX_TABLES 16
 
 typedef struct wasmill_context {
     wasmill_bytes operator_name; /* in the job file */
@@ -94,6 +95,10 @@ typedef struct wasmill_context {
     bool restored;               /* the job continues from a snapshot */
     int32_t input;               /* index of the input that the current record came from */
     int32_t index;               /* of the current record in its batch; -1 outside of batches */
+    wasmill_bytes key;           /* of the record, timer or window at hand; ptr NULL: none */
+    int64_t timer;               /* the time that the current timer was set for */
+    const struct wasmill_operator *op;
+    struct wasmill_state *state;
     bool failed;
     wasmill_batch outputs[WASMILL_MAX_PORTS];
     wasmill_batch *partitions;
@@ -107,7 +112,23 @@ typedef struct wasmill_context {
 #endif
 } wasmill_context;
 
-/* What an operator does. process or poll must be set, not both. */
+/* What a table belongs to. */
+enum { WASMILL_KEYED = 0, WASMILL_SPLIT = 1, WASMILL_UNION = 2, WASMILL_BROADCAST = 3 };
+
+/* How a table is used: values are fetched ahead, for all records of a batch. */
+enum { WASMILL_VALUES = 0, WASMILL_MAPS = 1, WASMILL_LISTS = 2 };
+
+/* A table; wasmill_state.h says how to use it. */
+typedef struct wasmill_table {
+    const char *name;
+    int scope;       /* WASMILL_KEYED, … */
+    int use;         /* WASMILL_VALUES, … */
+    const char *ttl; /* since the last write, as "24h"; NULL: for ever */
+} wasmill_table;
+
+struct wasmill_window;
+
+/* What an operator does. One of process, poll, accumulate and apply must be set. */
 typedef struct wasmill_operator {
     const char *name, *version;
     const char *inputs[WASMILL_MAX_PORTS];  /* default {"in"}; a source has none */
@@ -120,6 +141,21 @@ typedef struct wasmill_operator {
     int (*poll)(wasmill_context *, int max); /* WASMILL_MORE, _IDLE, _END or _FAILED */
     int (*flush)(wasmill_context *);
     int (*end)(wasmill_context *);
+    wasmill_table tables[WASMILL_MAX_TABLES];
+    uint32_t state_version;    /* stored with each entry that is written */
+    uint32_t broadcast_inputs; /* bit i: records of input i come to all subtasks, so that they have no keyed state */
+    /* Turns a value of an older version into one of now: *value is replaced, ptr NULL
+     * removes it. What it becomes may live in memory of the operator's until the next call. */
+    int (*migrate)(wasmill_context *, int table, uint32_t version, wasmill_bytes *value);
+    int (*timer)(wasmill_context *, int domain, wasmill_bytes tag); /* c->key, c->timer */
+    int (*watermark)(wasmill_context *, int64_t ts);
+    /* Of windows: records are folded into accumulators of acc_size bytes, zero at first; … */
+    uint32_t acc_size;
+    int (*accumulate)(wasmill_context *, void *acc, const wasmill_record *);
+    int (*merge)(wasmill_context *, void *acc, const void *other);
+    int (*finish)(wasmill_context *, const struct wasmill_window *, const void *acc);
+    /* … or taken whole when the window closes. See wasmill_window.h. */
+    int (*apply)(wasmill_context *, struct wasmill_window *);
 } wasmill_operator;
 
 /* Imports: the engine, or wasmill_test.h. */
@@ -208,6 +244,11 @@ static inline uint32_t wasmill_strlen(const char *text) {
 static inline wasmill_bytes wasmill_string(const char *text) {
     wasmill_bytes b = {text, wasmill_strlen(text)};
     return b;
+}
+
+static inline bool wasmill_same(const char *a, const char *b, uint32_t n) {
+    for (; n && *a == *b; n--) a++, b++;
+    return n == 0;
 }
 
 /* The message of the failure; the caller returns what this returns. */
@@ -377,10 +418,14 @@ static inline __attribute__((always_inline)) uint32_t wasmill_read(wasmill_recor
     return (uint32_t)end;
 }
 
+#include "wasmill_state.h"
+
 /* The calls of the engine, for one operator and context. */
 
-static inline int wasmill_finish(wasmill_context *c, int status) {
+static inline int wasmill_done(wasmill_context *c, int status) {
     c->index = -1;
+    c->key = wasmill_no_sub;
+    if (c->op->tables[0].name && status >= 0 && !c->failed) wasmill_write_back(c, true);
     if (status < 0 || c->failed) {
         if (!c->failed) wasmill_fail(c, "the operator failed without saying why");
         return WASMILL_FAILED;
@@ -394,14 +439,29 @@ static inline __attribute__((always_inline)) int wasmill_run_process(const wasmi
     wasmill_record r;
     c->input = input;
     c->index = -1;
+    if (op->tables[0].name && wasmill_prefetch(c, input, p, left)) return wasmill_done(c, WASMILL_FAILED);
     while (left) {
         uint32_t n = wasmill_read(&r, p, left);
-        if (!n) return wasmill_finish(c, wasmill_fail(c, "the batch is malformed"));
+        if (!n) return wasmill_done(c, wasmill_fail(c, "the batch is malformed"));
         c->index++;
-        if (__builtin_expect(op->process(c, &r) < 0, 0)) return wasmill_finish(c, WASMILL_FAILED);
+        if (op->tables[0].name || op->timer) c->key = r.key;
+        if (__builtin_expect(op->process(c, &r) < 0, 0)) return wasmill_done(c, WASMILL_FAILED);
         p += n, left -= n;
     }
-    return wasmill_finish(c, WASMILL_OK);
+    return wasmill_done(c, WASMILL_OK);
+}
+
+static inline int wasmill_run_timers(const wasmill_operator *op, wasmill_context *c, const char *p, uint32_t left) {
+    wasmill_record r;
+    if (!op->timer) return wasmill_done(c, wasmill_fail(c, "there are timers, and the operator takes none"));
+    c->index = -1;
+    for (uint32_t n; left; p += n, left -= n) {
+        /* The kind of a timer is its domain; it reads like a change. */
+        if (!(n = wasmill_read(&r, p, left))) return wasmill_done(c, wasmill_fail(c, "timers are malformed"));
+        c->key = r.key, c->timer = r.timestamp;
+        if (op->timer(c, (int)r.change, r.value) < 0) return wasmill_done(c, WASMILL_FAILED);
+    }
+    return wasmill_done(c, WASMILL_OK);
 }
 
 /* A JSON writer, for what the operator says of itself. */
@@ -442,6 +502,24 @@ static inline int wasmill_outputs(const wasmill_operator *op) {
     return n || op->no_outputs ? n : 1;
 }
 
+static inline void wasmill_put_tables(wasmill_writer *t, const wasmill_operator *op) {
+    static const char *const scopes[] = {"key", "split", "union", "broadcast"};
+    if (op->tables[0].name) wasmill_put(t, ",\"tables\":[");
+    for (int i = 0; i < WASMILL_MAX_TABLES && op->tables[i].name; i++) {
+        wasmill_put(t, i ? ",{\"name\":" : "{\"name\":"), wasmill_put_string(t, op->tables[i].name);
+        wasmill_put(t, ",\"scope\":"), wasmill_put_string(t, scopes[op->tables[i].scope & 3]);
+        if (op->tables[i].ttl) wasmill_put(t, ",\"ttl\":"), wasmill_put_string(t, op->tables[i].ttl);
+        wasmill_put(t, "}");
+    }
+    if (op->tables[0].name) wasmill_put(t, "]");
+    if (!op->state_version) return;
+    char digits[12];
+    int at = sizeof digits;
+    digits[--at] = 0;
+    for (uint32_t n = op->state_version; n; n /= 10) digits[--at] = (char)('0' + n % 10);
+    wasmill_put(t, ",\"stateVersion\":"), wasmill_put(t, digits + at);
+}
+
 static inline wasmill_writer wasmill_describe_operator(const wasmill_operator *op) {
     uint32_t cap = 4096 + (op->config_schema ? wasmill_strlen(op->config_schema) : 0);
     wasmill_writer t = {(char *)wasmill_grow(cap), 0, cap};
@@ -449,12 +527,13 @@ static inline wasmill_writer wasmill_describe_operator(const wasmill_operator *o
     wasmill_put(&t, "{\"abi\":1,\"name\":");
     wasmill_put_string(&t, op->name ? op->name : "operator");
     if (op->version) wasmill_put(&t, ",\"version\":"), wasmill_put_string(&t, op->version);
-    wasmill_put(&t, op->poll ? ",\"shape\":\"source\"" : ",\"shape\":\"process\"");
+    wasmill_put(&t, op->poll ? ",\"shape\":\"source\"" : op->accumulate ? ",\"shape\":\"aggregate\"" : op->apply ? ",\"shape\":\"apply\"" : ",\"shape\":\"process\"");
     wasmill_put(&t, ",\"inputs\":");
     wasmill_put_ports(&t, op->inputs, op->poll ? NULL : "in");
     wasmill_put(&t, ",\"outputs\":");
     wasmill_put_ports(&t, op->outputs, op->no_outputs ? NULL : "out");
     if (op->keeps_key) wasmill_put(&t, ",\"keepsKey\":true");
+    wasmill_put_tables(&t, op);
     if (op->config_schema) wasmill_put(&t, ",\"config\":"), wasmill_put(&t, op->config_schema);
     wasmill_put(&t, "}");
     return t;
@@ -467,11 +546,6 @@ static inline wasmill_writer wasmill_describe_operator(const wasmill_operator *o
 static inline const char *wasmill_json_space(const char *p, const char *end) {
     while (p < end && (*p == ' ' || *p == '\n' || *p == '\t' || *p == '\r')) p++;
     return p;
-}
-
-static inline bool wasmill_same(const char *a, const char *b, uint32_t n) {
-    for (; n && *a == *b; n--) a++, b++;
-    return n == 0;
 }
 
 /* The end of the value that starts at p; NULL if it does not end. */
@@ -595,6 +669,8 @@ static inline wasmill_bytes wasmill_json_text(wasmill_bytes value, char *buffer)
     return text;
 }
 
+#include "wasmill_window.h"
+
 /* Opening: settings are kept, outputs made ready. */
 static inline int wasmill_run_open(const wasmill_operator *op, wasmill_context *c, const char *p, uint32_t n) {
     char *kept = (char *)wasmill_grow(n ? n : 1);
@@ -611,9 +687,14 @@ static inline int wasmill_run_open(const wasmill_operator *op, wasmill_context *
         c->outputs[i].output = i < wasmill_outputs(op) ? i : -1;
         c->outputs[i].partition = -1;
     }
+    for (int i = 0, next = 0; i < WASMILL_MAX_TABLES && op->tables[i].name; i++) {
+        bool ahead = op->process && op->tables[i].scope == WASMILL_KEYED && op->tables[i].use == WASMILL_VALUES;
+        c->state->prefetched[i] = ahead ? next++ : -1;
+        c->state->tables = next;
+    }
     c->index = -1;
     c->failed = false;
-    return wasmill_finish(c, op->open ? op->open(c) : WASMILL_OK);
+    return wasmill_done(c, op->open ? op->open(c) : WASMILL_OK);
 }
 
 #ifdef __cplusplus
@@ -637,7 +718,10 @@ using bytes = wasmill_bytes;
     _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wmissing-field-initializers\"") \
     static const wasmill_operator wasmill_op = {__VA_ARGS__};                                          \
     _Pragma("GCC diagnostic pop")                                                                      \
-    static wasmill_context wasmill_ctx;                                                                \
+    static wasmill_state wasmill_kept;                                                                 \
+    static wasmill_batch wasmill_replies;                                                              \
+    static wasmill_held wasmill_windows;                                                               \
+    static wasmill_context wasmill_ctx = {.op = &wasmill_op, .state = &wasmill_kept};                  \
     static struct { char *ptr; uint32_t cap; } wasmill_input;                                          \
     WASMILL_CALL(wasmill_describe) int64_t wasmill_describe(void) {                                    \
         wasmill_writer t = wasmill_describe_operator(&wasmill_op);                                       \
@@ -658,13 +742,31 @@ using bytes = wasmill_bytes;
         return wasmill_run_process(&wasmill_op, &wasmill_ctx, input, p, n);                            \
     }                                                                                                  \
     WASMILL_CALL(wasmill_poll) int32_t wasmill_poll(int32_t max) {                                     \
-        return wasmill_finish(&wasmill_ctx, wasmill_op.poll(&wasmill_ctx, max));                       \
+        return wasmill_done(&wasmill_ctx, wasmill_op.poll(&wasmill_ctx, max));                       \
     }                                                                                                  \
     WASMILL_CALL(wasmill_flush) int32_t wasmill_flush(void) {                                          \
-        return wasmill_op.flush ? wasmill_finish(&wasmill_ctx, wasmill_op.flush(&wasmill_ctx)) : 0;    \
+        return wasmill_op.flush ? wasmill_done(&wasmill_ctx, wasmill_op.flush(&wasmill_ctx)) : 0;    \
     }                                                                                                  \
     WASMILL_CALL(wasmill_end) int32_t wasmill_end(void) {                                              \
-        return wasmill_op.end ? wasmill_finish(&wasmill_ctx, wasmill_op.end(&wasmill_ctx)) : 0;        \
+        return wasmill_op.end ? wasmill_done(&wasmill_ctx, wasmill_op.end(&wasmill_ctx)) : 0;        \
+    }                                                                                                  \
+    WASMILL_CALL(wasmill_timers) int32_t wasmill_timers(const char *p, uint32_t n) {                   \
+        return wasmill_run_timers(&wasmill_op, &wasmill_ctx, p, n);                                    \
+    }                                                                                                  \
+    WASMILL_CALL(wasmill_watermark) int32_t wasmill_watermark(int64_t ts) {                            \
+        return wasmill_op.watermark ? wasmill_done(&wasmill_ctx, wasmill_op.watermark(&wasmill_ctx, ts)) : 0; \
+    }                                                                                                  \
+    WASMILL_CALL(wasmill_accumulate) int32_t wasmill_accumulate(const char *p, uint32_t n) {           \
+        return wasmill_run_accumulate(&wasmill_ctx, &wasmill_replies, p, n);                           \
+    }                                                                                                  \
+    WASMILL_CALL(wasmill_merge) int32_t wasmill_merge(const char *p, uint32_t n) {                     \
+        return wasmill_run_merge(&wasmill_ctx, &wasmill_replies, p, n);                                \
+    }                                                                                                  \
+    WASMILL_CALL(wasmill_finish) int32_t wasmill_finish(const char *p, uint32_t n) {     \
+        return wasmill_run_finish(&wasmill_ctx, p, n);                                                 \
+    }                                                                                                  \
+    WASMILL_CALL(wasmill_apply) int32_t wasmill_apply(const char *p, uint32_t n) {                     \
+        return wasmill_run_apply(&wasmill_ctx, &wasmill_windows, p, n);                                \
     }                                                                                                  \
     struct wasmill_end_of_operator
 

@@ -38,8 +38,22 @@ static struct {
         double value;
     } metrics[64];
     int64_t now;
+    int64_t watermark;
     int failures; /* of WASMILL_CHECK */
-} wasmill_test;
+    /* Tables and timers: entries in order of table, key and subkey. */
+    struct wasmill_test_entry {
+        int table;
+        wasmill_bytes key, sub, value;
+        uint32_t version;
+    } entries[65536];
+    int kept;
+    struct {
+        int domain;
+        int64_t at;
+        wasmill_bytes key, tag;
+    } timers[4096];
+    int pending;
+} wasmill_test = {.watermark = INT64_MIN};
 
 #define WASMILL_CHECK(condition)                                                  \
     do                                                                            \
@@ -116,9 +130,156 @@ void wasmill_host_metric(int32_t kind, const void *p, uint32_t n, double value) 
     wasmill_test_stop("the test keeps 64 metrics at most");
 }
 
+static wasmill_bytes wasmill_test_copy(wasmill_bytes b, wasmill_bytes more) {
+    char *p = (char *)wasmill_grow(b.len + more.len);
+    if (b.len) memcpy(p, b.ptr, b.len);
+    if (more.len) memcpy(p + b.len, more.ptr, more.len);
+    b.ptr = p, b.len += more.len;
+    return b;
+}
+
+static int wasmill_test_compare(wasmill_bytes a, wasmill_bytes b) {
+    int order = a.len && b.len ? memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len) : 0;
+    return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+/* The first entry that is not before this one. */
+static int wasmill_test_place(int table, wasmill_bytes key, wasmill_bytes sub, bool *same) {
+    int i = 0, order = 1;
+    for (; i < wasmill_test.kept; i++) {
+        struct wasmill_test_entry *e = &wasmill_test.entries[i];
+        order = e->table != table ? e->table - table : wasmill_test_compare(e->key, key);
+        if (!order) order = wasmill_test_compare(e->sub, sub);
+        if (order >= 0) break;
+    }
+    *same = i < wasmill_test.kept && order == 0;
+    return i;
+}
+
+static void wasmill_test_drop(int i) {
+    memmove((void *)&wasmill_test.entries[i], (void *)&wasmill_test.entries[i + 1], (size_t)(--wasmill_test.kept - i) * sizeof wasmill_test.entries[0]);
+}
+
+static void wasmill_test_write(int table, wasmill_bytes key, wasmill_bytes sub, wasmill_bytes value, bool append, uint32_t version) {
+    bool same;
+    wasmill_bytes none = {NULL, 0};
+    int i = wasmill_test_place(table, key, sub, &same);
+    struct wasmill_test_entry *e = &wasmill_test.entries[i];
+    if (!same) {
+        if (wasmill_test.kept == 65536) wasmill_test_stop("the test keeps 65536 entries at most");
+        memmove((void *)(e + 1), (void *)e, (size_t)(wasmill_test.kept++ - i) * sizeof *e);
+        e->table = table, e->key = wasmill_test_copy(key, none), e->sub = wasmill_test_copy(sub, none), e->value = none;
+    }
+    e->value = wasmill_test_copy(append ? e->value : none, value);
+    e->version = version;
+}
+
+static uint32_t wasmill_test_version(void);
+
+/* One operation; returns the bytes of its answer, or -1 if it does not fit. */
+static int64_t wasmill_test_do(const char *p, wasmill_bytes key, wasmill_bytes sub, wasmill_bytes value, char *out, uint32_t cap) {
+    int code = p[0], table = *(const wasmill_u16 *)(p + 2);
+    bool same;
+    int i = wasmill_test_place(table, key, sub, &same);
+    struct wasmill_test_entry *e = &wasmill_test.entries[i];
+    uint32_t n = WASMILL_ANSWER_HEAD;
+    switch (code) {
+    case WASMILL_GET:
+        if (cap < n + (same ? e->value.len : 0)) return -1;
+        *(wasmill_u32 *)out = same ? e->version : 0;
+        *(wasmill_u32 *)(out + 4) = same ? e->value.len : ~0u;
+        if (!same) return n;
+        if (e->value.len) memcpy(out + n, e->value.ptr, e->value.len);
+        return n + e->value.len;
+    case WASMILL_PUT:
+    case WASMILL_APPEND:
+        wasmill_test_write(table, key, sub, value, code == WASMILL_APPEND, wasmill_test_version());
+        return 0;
+    case WASMILL_REMOVE:
+        if (same) wasmill_test_drop(i);
+        return 0;
+    case WASMILL_SCAN:
+    case WASMILL_REMOVE_RANGE:
+        if (code == WASMILL_SCAN && cap < n) return -1;
+        bool more = false;
+        while (i < wasmill_test.kept && e->table == table && !wasmill_test_compare(e->key, key) && (!p[1] || wasmill_test_compare(e->sub, value) < 0)) {
+            if (code == WASMILL_REMOVE_RANGE) {
+                wasmill_test_drop(i);
+                continue;
+            }
+            if ((more = n + WASMILL_SCAN_HEAD + e->sub.len + e->value.len > cap)) break;
+            *(wasmill_u32 *)(out + n) = e->sub.len, *(wasmill_u32 *)(out + n + 4) = e->value.len, *(wasmill_u32 *)(out + n + 8) = e->version;
+            n += WASMILL_SCAN_HEAD;
+            if (e->sub.len) memcpy(out + n, e->sub.ptr, e->sub.len);
+            if (e->value.len) memcpy(out + n + e->sub.len, e->value.ptr, e->value.len);
+            n += e->sub.len + e->value.len;
+            e++, i++;
+        }
+        if (code == WASMILL_REMOVE_RANGE) return 0;
+        if (more && n == WASMILL_ANSWER_HEAD) return -1;
+        *(wasmill_u32 *)out = more, *(wasmill_u32 *)(out + 4) = n - WASMILL_ANSWER_HEAD;
+        return n;
+    }
+    wasmill_test_stop("the test knows no such operation");
+    return -1;
+}
+
+int64_t wasmill_host_state(const void *request, uint32_t left, void *out, uint32_t cap) {
+    const char *p = (const char *)request;
+    int64_t done = 0;
+    uint32_t used = 0;
+    while (left) {
+        const wasmill_u32 *head = (const wasmill_u32 *)p;
+        wasmill_bytes key = {p + 16, head[1]}, sub = {p + 16 + head[1], head[2]}, value = {p + 16 + head[1] + head[2], head[3]};
+        uint32_t size = 16 + key.len + sub.len + value.len;
+        if (size > left) wasmill_test_stop("the state request is cut off");
+        int64_t n = wasmill_test_do(p, key, sub, value, (char *)out + used, cap - used);
+        if (n < 0) break;
+        used += (uint32_t)n, p += size, left -= size, done++;
+    }
+    return done << 32 | used;
+}
+
+static int wasmill_test_timer(int domain, int64_t at, wasmill_bytes key, wasmill_bytes tag) {
+    for (int i = 0; i < wasmill_test.pending; i++)
+        if (wasmill_test.timers[i].domain == domain && wasmill_test.timers[i].at == at && !wasmill_test_compare(wasmill_test.timers[i].key, key) && !wasmill_test_compare(wasmill_test.timers[i].tag, tag)) return i;
+    return -1;
+}
+
+void wasmill_host_timer_set(int32_t domain, int64_t at, const void *key, uint32_t key_len, const void *tag, uint32_t tag_len) {
+    wasmill_bytes none = {NULL, 0}, k = {(const char *)key, key_len}, t = {(const char *)tag, tag_len};
+    if (wasmill_test_timer(domain, at, k, t) >= 0) return;
+    if (wasmill_test.pending == 4096) wasmill_test_stop("the test keeps 4096 timers at most");
+    int i = wasmill_test.pending++;
+    wasmill_test.timers[i].domain = domain, wasmill_test.timers[i].at = at;
+    wasmill_test.timers[i].key = wasmill_test_copy(k, none), wasmill_test.timers[i].tag = wasmill_test_copy(t, none);
+}
+
+void wasmill_host_timer_delete(int32_t domain, int64_t at, const void *key, uint32_t key_len, const void *tag, uint32_t tag_len) {
+    wasmill_bytes k = {(const char *)key, key_len}, t = {(const char *)tag, tag_len};
+    int i = wasmill_test_timer(domain, at, k, t);
+    if (i >= 0) wasmill_test.timers[i] = wasmill_test.timers[--wasmill_test.pending];
+}
+
+int64_t wasmill_host_watermark(void) { return wasmill_test.watermark; }
+
+/* The last accumulator that was replied. */
+static struct {
+    char bytes[65536];
+    uint32_t len;
+} wasmill_test_reply;
+
+void wasmill_host_reply(const void *p, uint32_t n) {
+    if (n < 4 || n - 4 > sizeof wasmill_test_reply.bytes) wasmill_test_stop("the test keeps accumulators of 65536 bytes at most");
+    memcpy(wasmill_test_reply.bytes, (const char *)p + 4, n - 4);
+    wasmill_test_reply.len = n - 4;
+}
+
 #ifdef __cplusplus
 }
 #endif
+
+static uint32_t wasmill_test_version(void) { return wasmill_op.state_version; }
 
 /* Driving the operator. Status is what its call returned: WASMILL_FAILED leaves the
  * message in wasmill_test.failure. */
@@ -157,6 +318,42 @@ static inline int wasmill_test_record(int input, const char *key, const char *va
     return wasmill_test_batch(input, &r, 1);
 }
 
+/* Fires the timers of a domain that are due, the earliest first. */
+static inline int wasmill_test_fire(int domain, int64_t upto) {
+    for (;;) {
+        int first = -1;
+        for (int i = 0; i < wasmill_test.pending; i++)
+            if (wasmill_test.timers[i].domain == domain && wasmill_test.timers[i].at <= upto && (first < 0 || wasmill_test.timers[i].at < wasmill_test.timers[first].at)) first = i;
+        if (first < 0) return WASMILL_OK;
+        wasmill_record r;
+        memset((void *)&r, 0, sizeof r);
+        r.key = wasmill_test.timers[first].key, r.value = wasmill_test.timers[first].tag;
+        r.timestamp = wasmill_test.timers[first].at, r.change = (uint32_t)domain;
+        wasmill_test.timers[first] = wasmill_test.timers[--wasmill_test.pending];
+        wasmill_context c;
+        wasmill_batch b;
+        memset((void *)&c, 0, sizeof c), memset((void *)&b, 0, sizeof b);
+        b.cap = (uint32_t)wasmill_size(&r), b.ptr = (char *)wasmill_grow(b.cap);
+        if (wasmill_append(&c, &b, &r)) wasmill_test_stop(wasmill_test.failure);
+        int status = wasmill_timers(b.ptr, b.len);
+        if (status) return status;
+    }
+}
+
+/* Advances the watermark: timers that are due fire first. */
+static inline int wasmill_test_watermark(int64_t ts) {
+    wasmill_test.watermark = ts;
+    int status = wasmill_test_fire(WASMILL_EVENT_TIME, ts);
+    if (!status) status = wasmill_watermark(ts);
+    return status ? status : wasmill_flush();
+}
+
+/* Sets the clock: timers that are due fire. */
+static inline int wasmill_test_clock(int64_t now) {
+    wasmill_test.now = now;
+    return wasmill_test_fire(WASMILL_PROCESSING_TIME, now);
+}
+
 /* Forgets what was given out. */
 static inline void wasmill_test_clear(void) {
     for (int i = 0; i < WASMILL_MAX_PORTS; i++) wasmill_test.outputs[i].count = 0;
@@ -174,6 +371,19 @@ static inline bool wasmill_test_emitted(int output, int n, const char *key, cons
     if (n >= wasmill_test.outputs[output].count) return false;
     const wasmill_record *r = &wasmill_test.outputs[output].records[n];
     return wasmill_test_equal(r->key, key) && wasmill_test_equal(r->value, value);
+}
+
+/* The value of a table; ptr NULL: there is none. */
+static inline wasmill_bytes wasmill_test_value(int table, const char *key, const char *sub) {
+    wasmill_bytes none = {NULL, 0};
+    bool same;
+    int i = wasmill_test_place(table, wasmill_string(key), wasmill_string(sub), &same);
+    return same ? wasmill_test.entries[i].value : none;
+}
+
+/* Writes an entry as an older version of the operator left it. */
+static inline void wasmill_test_put(int table, const char *key, const char *sub, wasmill_bytes value, uint32_t version) {
+    wasmill_test_write(table, wasmill_string(key), wasmill_string(sub), value, false, version);
 }
 
 static inline double wasmill_test_metric(const char *name) {
