@@ -30,7 +30,9 @@ type Context struct {
 	first   *Output
 	none    Output // stands for an output that does not exist; its index is -1
 	input   int
-	index   int // of the current record in its batch; -1 outside of batches
+	index   int    // of the current record in its batch; -1 outside of batches
+	key     []byte // at hand; nil: there is none
+	store   *store
 	err     error
 }
 
@@ -101,4 +103,9 @@ type Host interface {
 	Log(level int32, line string)
 	Metric(kind int32, name string, value float64)
 	Fail(message string)
+	State(request, out []byte) int64
+	TimerSet(domain int32, at int64, key, tag []byte)
+	TimerDelete(domain int32, at int64, key, tag []byte)
+	Watermark() int64
+	Reply(b []byte)
 }

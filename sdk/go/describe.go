@@ -1,10 +1,18 @@
 package wasmill
 
+import "strconv"
+
 // Describe is what the module says of its operator, as JSON.
 func (i *Instance) Describe() []byte {
 	op, shape := &i.op, "process"
 	if op.Poll != nil {
 		shape = "source"
+	}
+	if op.Aggregate != nil {
+		shape = "aggregate"
+	}
+	if op.Apply != nil {
+		shape = "apply"
 	}
 	b := append([]byte(nil), `{"abi":1,"name":`...)
 	b = appendString(b, op.Name)
@@ -17,10 +25,37 @@ func (i *Instance) Describe() []byte {
 	if op.KeepsKey {
 		b = append(b, `,"keepsKey":true`...)
 	}
+	b = i.appendTables(b)
 	if op.ConfigSchema != "" {
 		b = append(append(b, `,"config":`...), op.ConfigSchema...)
 	}
 	return append(b, '}')
+}
+
+func (i *Instance) appendTables(b []byte) []byte {
+	for n, t := range i.context.store.tables {
+		b = append(b, ","...)
+		if n == 0 {
+			b = append(b, `"tables":[`...)
+		}
+		scope := string(t.scope)
+		if t.scope == Keyed {
+			scope = "key"
+		}
+		b = appendString(append(b, `{"name":`...), t.name)
+		b = appendString(append(b, `,"scope":`...), scope)
+		if t.ttl > 0 {
+			b = appendString(append(b, `,"ttl":`...), t.ttl.String())
+		}
+		b = append(b, '}')
+	}
+	if len(i.context.store.tables) > 0 {
+		b = append(b, ']')
+	}
+	if i.op.StateVersion > 0 {
+		b = strconv.AppendUint(append(b, `,"stateVersion":`...), uint64(i.op.StateVersion), 10)
+	}
+	return b
 }
 
 func appendStrings(b []byte, list []string) []byte {

@@ -53,3 +53,21 @@ func flush() int32 { return started().Flush() }
 
 //go:wasmexport wasmill_end
 func end() int32 { return started().End() }
+
+//go:wasmexport wasmill_timers
+func timers(p *byte, n uint32) int32 { return started().Timers(unsafe.Slice(p, n)) }
+
+//go:wasmexport wasmill_watermark
+func watermark(ts int64) int32 { return started().Watermark(ts) }
+
+//go:wasmexport wasmill_accumulate
+func accumulate(p *byte, n uint32) int32 { return started().Accumulate(unsafe.Slice(p, n)) }
+
+//go:wasmexport wasmill_merge
+func merge(p *byte, n uint32) int32 { return started().Merge(unsafe.Slice(p, n)) }
+
+//go:wasmexport wasmill_finish
+func finish(p *byte, n uint32) int32 { return started().Finish(unsafe.Slice(p, n)) }
+
+//go:wasmexport wasmill_apply
+func apply(p *byte, n uint32) int32 { return started().Apply(unsafe.Slice(p, n)) }

@@ -25,6 +25,21 @@ func hostMetric(kind int32, p unsafe.Pointer, n uint32, value float64)
 //go:wasmimport wasmill fail
 func hostFail(p unsafe.Pointer, n uint32)
 
+//go:wasmimport wasmill state
+func hostState(request unsafe.Pointer, n uint32, out unsafe.Pointer, room uint32) int64
+
+//go:wasmimport wasmill timer_set
+func hostTimerSet(domain int32, at int64, key unsafe.Pointer, keyLen uint32, tag unsafe.Pointer, tagLen uint32)
+
+//go:wasmimport wasmill timer_delete
+func hostTimerDelete(domain int32, at int64, key unsafe.Pointer, keyLen uint32, tag unsafe.Pointer, tagLen uint32)
+
+//go:wasmimport wasmill watermark
+func hostWatermark() int64
+
+//go:wasmimport wasmill reply
+func hostReply(p unsafe.Pointer, n uint32)
+
 // imports is the engine as a Host.
 type imports struct{}
 
@@ -53,3 +68,19 @@ func (imports) Metric(kind int32, name string, value float64) {
 func (imports) Fail(message string) {
 	hostFail(unsafe.Pointer(unsafe.StringData(message)), uint32(len(message)))
 }
+
+func (imports) State(request, out []byte) int64 {
+	return hostState(unsafe.Pointer(unsafe.SliceData(request)), uint32(len(request)), unsafe.Pointer(unsafe.SliceData(out)), uint32(len(out)))
+}
+
+func (imports) TimerSet(domain int32, at int64, key, tag []byte) {
+	hostTimerSet(domain, at, unsafe.Pointer(unsafe.SliceData(key)), uint32(len(key)), unsafe.Pointer(unsafe.SliceData(tag)), uint32(len(tag)))
+}
+
+func (imports) TimerDelete(domain int32, at int64, key, tag []byte) {
+	hostTimerDelete(domain, at, unsafe.Pointer(unsafe.SliceData(key)), uint32(len(key)), unsafe.Pointer(unsafe.SliceData(tag)), uint32(len(tag)))
+}
+
+func (imports) Watermark() int64 { return hostWatermark() }
+
+func (imports) Reply(b []byte) { hostReply(unsafe.Pointer(unsafe.SliceData(b)), uint32(len(b))) }

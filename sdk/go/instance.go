@@ -1,6 +1,9 @@
 package wasmill
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // Instance runs an operator against a host, as the exports of a module do. It is for
 // harnesses such as wasmilltest; an operator never sees it.
@@ -8,6 +11,11 @@ type Instance struct {
 	op      Operator
 	context Context
 	record  Record
+
+	group   group
+	reply   []byte
+	held    Window // whose groups are coming
+	holding bool
 }
 
 // NewInstance makes an instance of op.
@@ -20,7 +28,22 @@ func NewInstance(op Operator, host Host) *Instance {
 		i.context.outputs[n] = Output{context: &i.context, index: n}
 	}
 	i.context.first = i.context.Out(0)
+	i.context.store = newStore(&i.context, &i.op)
 	return i
+}
+
+func newStore(c *Context, op *Operator) *store {
+	s := &store{context: c, version: op.StateVersion}
+	for n, table := range op.Tables {
+		t := table.info()
+		t.store, t.index, t.place = s, n, -1
+		if t.value && t.scope == Keyed && op.Process != nil {
+			t.place = len(s.ahead)
+			s.ahead = append(s.ahead, n)
+		}
+		s.tables = append(s.tables, t)
+	}
+	return s
 }
 
 func (op Operator) withDefaults() Operator {
@@ -42,6 +65,9 @@ const (
 	statusFailed = -1
 )
 
+// SetHost gives the instance another host.
+func (i *Instance) SetHost(h Host) { i.context.host = h }
+
 // Open gives the instance its settings, a JSON object.
 func (i *Instance) Open(request []byte) int32 {
 	c := &i.context
@@ -58,6 +84,9 @@ func (i *Instance) Process(input int, batch []byte) int32 {
 	c := &i.context
 	c.input = input
 	defer i.nameRecord()
+	if len(c.store.ahead) > 0 && (len(i.op.BroadcastInputs) == 0 || !slices.Contains(i.op.BroadcastInputs, i.op.Inputs[input])) {
+		c.store.prefetch(batch, &i.record)
+	}
 	n := 0
 	for at := 0; at < len(batch) && c.err == nil; n++ {
 		size := i.record.decode(batch, at)
@@ -67,6 +96,7 @@ func (i *Instance) Process(input int, batch []byte) int32 {
 		}
 		at += size
 		c.index = n
+		c.key = i.record.Key
 		if err := i.op.Process(c, &i.record); err != nil {
 			c.fail(&recordError{n, err})
 		}
@@ -105,7 +135,9 @@ func (i *Instance) call(f func(*Context) error) int32 {
 // finish ends a call: it hands out what was emitted, or says what failed.
 func (i *Instance) finish(status int32, err error) int32 {
 	c := &i.context
+	c.key = nil
 	if err == nil && c.err == nil {
+		c.store.finish()
 		for n := range c.outputs {
 			c.outputs[n].handAll()
 		}

@@ -19,8 +19,8 @@
 // below is said in sdk/abi.md; nothing here needs the network or a file.
 package wasmill
 
-// Operator is what a module does. Process or Poll must be set, not both; the rest is
-// optional. One value serves one subtask: what its functions share may live in
+// Operator is what a module does. One of Process, Poll, Aggregate and
+// Apply must be set; the rest is optional. One value serves one subtask: what its functions share may live in
 // variables of the function that makes it.
 type Operator struct {
 	// Name and Version tell people which module they have.
@@ -54,6 +54,29 @@ type Operator struct {
 
 	// End gives out the last records: all inputs have ended.
 	End func(c *Context) error
+
+	// Tables are the operator's state: each a Value, a Map or a List.
+	Tables []Table
+
+	// StateVersion is stored with each entry that is written. When the form of values
+	// changes, raise it and give the tables a Migrate.
+	StateVersion uint32
+
+	// BroadcastInputs are those whose records come to all subtasks: for them there is no
+	// keyed state.
+	BroadcastInputs []string
+
+	// Timer handles a timer of a key that is due.
+	Timer func(c *Context, t *Timer) error
+
+	// Watermark is told when event time advances, after the timers that were due.
+	Watermark func(c *Context, ts int64) error
+
+	// Aggregate folds the records of windows into accumulators; an Aggregate[A].
+	Aggregate WindowAggregate
+
+	// Apply takes the records of a window when it closes.
+	Apply func(c *Context, w *Window) error
 }
 
 // Status is what a source says of what comes next.

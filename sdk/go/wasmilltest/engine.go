@@ -27,6 +27,12 @@ type engine struct {
 	batch    int
 	failure  string
 	err      error // what the operator did against the rules
+
+	tables    map[entryName]entry
+	version   uint32
+	timers    []wasmill.Timer
+	watermark int64
+	replies   []byte
 }
 
 var _ wasmill.Host = (*engine)(nil)

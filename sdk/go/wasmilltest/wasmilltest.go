@@ -37,6 +37,8 @@ type Harness struct {
 	names    struct {
 		Inputs  []string `json:"inputs"`
 		Outputs []string `json:"outputs"`
+		Tables  []struct{ Name string }
+		Version uint32 `json:"stateVersion"`
 	}
 	engine engine
 }
@@ -54,11 +56,12 @@ func New(t testing.TB, op wasmill.Operator, o Options) *Harness {
 // Open is New for tests that want to see the operator refuse its settings.
 func Open(t testing.TB, op wasmill.Operator, o Options) (*Harness, error) {
 	t.Helper()
-	h := &Harness{t: t, op: op, engine: engine{now: o.Now, metrics: map[string]float64{}}}
+	h := &Harness{t: t, op: op, engine: engine{now: o.Now, metrics: map[string]float64{}, tables: map[entryName]entry{}, watermark: wasmill.NoTimestamp}}
 	h.instance = wasmill.NewInstance(op, &h.engine)
 	if err := json.Unmarshal(h.instance.Describe(), &h.names); err != nil {
 		return nil, fmt.Errorf("read description: %w", err)
 	}
+	h.engine.version = h.names.Version
 	h.engine.emitted = make([][]Emitted, len(h.names.Outputs))
 	if o.Operator == "" {
 		o.Operator = "operator"
