@@ -13,7 +13,7 @@ import (
 
 // commands is an operator that does what the values of its records say.
 func commands(version uint32) wasmill.Operator {
-	last := &wasmill.Value[string]{Name: "last", Codec: wasmill.String{}}
+	last := &wasmill.Value[string]{Name: "last", Codec: wasmill.String}
 	if version > 0 {
 		last.Migrate = func(old uint32, b []byte) (string, error) {
 			if old > version {
@@ -22,9 +22,9 @@ func commands(version uint32) wasmill.Operator {
 			return strings.ToUpper(string(b)), nil
 		}
 	}
-	ages := &wasmill.Map[int64, string]{Name: "ages", Keys: wasmill.Int64{}, Values: wasmill.String{}}
-	log := &wasmill.List[string]{Name: "log", Codec: wasmill.String{}}
-	total := &wasmill.Value[int64]{Name: "total", Scope: wasmill.Split, Codec: wasmill.Int64{}}
+	ages := &wasmill.Map[int64, string]{Name: "ages", Keys: wasmill.Int64, Values: wasmill.String}
+	log := &wasmill.List[string]{Name: "log", Codec: wasmill.String}
+	total := &wasmill.Value[int64]{Name: "total", Scope: wasmill.Split, Codec: wasmill.Int64}
 	return wasmill.Operator{
 		Tables: []wasmill.Table{last, ages, log, total}, StateVersion: version,
 		Process: func(c *wasmill.Context, r *wasmill.Record) error {

@@ -30,17 +30,16 @@ type tableInfo struct {
 	value bool
 }
 
-// Codec turns values into bytes and back. Append appends to b; Decode may keep b until
-// the call of the operator ends.
-type Codec[T any] interface {
-	Append(b []byte, v T) []byte
-	Decode(b []byte) (T, error)
+// Codec turns values into bytes and back.
+type Codec[T any] struct {
+	Append func(b []byte, v T) []byte // appends to b
+	Decode func(b []byte) (T, error)  // may keep b until the call of the operator ends
 }
 
 // Value is a table of one value for each key. Declare it with a name and a codec, list
 // it in Operator.Tables and use it while a record, timer or window is at hand:
 //
-//	counts := &wasmill.Value[int64]{Name: "counts", Codec: wasmill.Int64{}}
+//	counts := &wasmill.Value[int64]{Name: "counts", Codec: wasmill.Int64}
 //
 // The values of a batch's keys are fetched at once, and written back at its end.
 type Value[T any] struct {
@@ -61,12 +60,12 @@ func (v *Value[T]) info() *tableInfo {
 
 // Get returns the value of the key at hand; ok: there is one.
 func (v *Value[T]) Get(c *Context) (value T, ok bool) {
-	return decodeEntry(c, c.store.current(&v.table, nil), v.Codec, v.Migrate)
+	return decodeEntry(c, c.store.current(&v.table, nil), &v.Codec, v.Migrate)
 }
 
 // Set replaces the value of the key at hand.
 func (v *Value[T]) Set(c *Context, value T) {
-	encodeEntry(c, c.store.current(&v.table, nil), v.Codec, value)
+	encodeEntry(c, c.store.current(&v.table, nil), &v.Codec, value)
 }
 
 // Clear removes the value of the key at hand.
@@ -76,7 +75,7 @@ func (v *Value[T]) Clear(c *Context) {
 	}
 }
 
-func decodeEntry[T any](c *Context, e *storeEntry, codec Codec[T], migrate func(uint32, []byte) (T, error)) (value T, ok bool) {
+func decodeEntry[T any](c *Context, e *storeEntry, codec *Codec[T], migrate func(uint32, []byte) (T, error)) (value T, ok bool) {
 	if e == nil || e.value == nil {
 		return value, false
 	}
@@ -84,7 +83,7 @@ func decodeEntry[T any](c *Context, e *storeEntry, codec Codec[T], migrate func(
 	return value, err == nil
 }
 
-func read[T any](c *Context, b []byte, version uint32, codec Codec[T], migrate func(uint32, []byte) (T, error)) (value T, err error) {
+func read[T any](c *Context, b []byte, version uint32, codec *Codec[T], migrate func(uint32, []byte) (T, error)) (value T, err error) {
 	if migrate != nil && version != c.store.version {
 		value, err = migrate(version, b)
 	} else {
@@ -96,7 +95,7 @@ func read[T any](c *Context, b []byte, version uint32, codec Codec[T], migrate f
 	return value, err
 }
 
-func encodeEntry[T any](c *Context, e *storeEntry, codec Codec[T], value T) {
+func encodeEntry[T any](c *Context, e *storeEntry, codec *Codec[T], value T) {
 	if e == nil {
 		return
 	}
@@ -131,11 +130,11 @@ func (m *Map[K, V]) entry(c *Context, k K) *storeEntry {
 
 // Get returns the value of a subkey; ok: there is one.
 func (m *Map[K, V]) Get(c *Context, k K) (value V, ok bool) {
-	return decodeEntry(c, m.entry(c, k), m.Values, m.Migrate)
+	return decodeEntry(c, m.entry(c, k), &m.Values, m.Migrate)
 }
 
 // Set replaces the value of a subkey.
-func (m *Map[K, V]) Set(c *Context, k K, value V) { encodeEntry(c, m.entry(c, k), m.Values, value) }
+func (m *Map[K, V]) Set(c *Context, k K, value V) { encodeEntry(c, m.entry(c, k), &m.Values, value) }
 
 // Remove removes a subkey.
 func (m *Map[K, V]) Remove(c *Context, k K) {
@@ -157,7 +156,7 @@ func (m *Map[K, V]) All(c *Context) iter.Seq2[K, V] {
 				c.fail(err)
 				return false
 			}
-			v, err := read(c, b, version, m.Values, m.Migrate)
+			v, err := read(c, b, version, &m.Values, m.Migrate)
 			return err == nil && yield(k, v)
 		})
 	}
@@ -204,7 +203,7 @@ func (l *List[T]) All(c *Context) iter.Seq[T] {
 					c.fail(failure("table " + l.Name + " holds no list"))
 					return false
 				}
-				v, err := read(c, b[4:4+n:4+n], version, l.Codec, l.Migrate)
+				v, err := read(c, b[4:4+n:4+n], version, &l.Codec, l.Migrate)
 				if err != nil || !yield(v) {
 					return false
 				}
@@ -219,35 +218,26 @@ func (l *List[T]) All(c *Context) iter.Seq[T] {
 func (l *List[T]) Clear(c *Context) { c.store.clearKey(&l.table) }
 
 // Int64 is the codec of integers: eight bytes in which order is kept.
-type Int64 struct{}
-
-// Append implements Codec.
-func (Int64) Append(b []byte, v int64) []byte {
-	return binary.BigEndian.AppendUint64(b, uint64(v)^1<<63)
-}
-
-// Decode implements Codec.
-func (Int64) Decode(b []byte) (int64, error) {
-	if len(b) != 8 {
-		return 0, failure("an integer of other than eight bytes; was it written by an older version?")
-	}
-	return int64(binary.BigEndian.Uint64(b) ^ 1<<63), nil
+var Int64 = Codec[int64]{
+	Append: func(b []byte, v int64) []byte {
+		return binary.BigEndian.AppendUint64(b, uint64(v)^1<<63)
+	},
+	Decode: func(b []byte) (int64, error) {
+		if len(b) != 8 {
+			return 0, failure("an integer of other than eight bytes; was it written by an older version?")
+		}
+		return int64(binary.BigEndian.Uint64(b) ^ 1<<63), nil
+	},
 }
 
 // String is the codec of text.
-type String struct{}
+var String = Codec[string]{
+	Append: func(b []byte, v string) []byte { return append(b, v...) },
+	Decode: func(b []byte) (string, error) { return string(b), nil },
+}
 
-// Append implements Codec.
-func (String) Append(b []byte, v string) []byte { return append(b, v...) }
-
-// Decode implements Codec.
-func (String) Decode(b []byte) (string, error) { return string(b), nil }
-
-// Bytes is the codec of bytes. What Decode returns may be read until the call ends.
-type Bytes struct{}
-
-// Append implements Codec.
-func (Bytes) Append(b []byte, v []byte) []byte { return append(b, v...) }
-
-// Decode implements Codec.
-func (Bytes) Decode(b []byte) ([]byte, error) { return b, nil }
+// Bytes is the codec of bytes. What it decodes may be read until the call ends.
+var Bytes = Codec[[]byte]{
+	Append: func(b []byte, v []byte) []byte { return append(b, v...) },
+	Decode: func(b []byte) ([]byte, error) { return b, nil },
+}

@@ -13,7 +13,7 @@ func init() { wasmill.Register(newRunning()) }
 func main() {}
 
 func newRunning() wasmill.Operator {
-	counts := &wasmill.Value[int64]{Name: "counts", Codec: wasmill.Int64{}}
+	counts := &wasmill.Value[int64]{Name: "counts", Codec: wasmill.Int64}
 	var text []byte
 	return wasmill.Operator{
 		Name: "running", KeepsKey: true, Tables: []wasmill.Table{counts},
