@@ -18,7 +18,7 @@ const (
 	// yieldEvery is after how many slices other goroutines get a turn. The scheduler
 	// and the collector need no invitation: they stop a guest at any entry of the host.
 	// An unasked-for turn wakes an idle thread, which takes the guest to its own core.
-	yieldEvery = 8
+	yieldEvery = 4
 	// A slice in fuel, whatever was measured.
 	minSlice, maxSlice = 10_000, 4_000_000
 	// The time a unit of fuel takes, in ns: the first guess, and the least believed.
