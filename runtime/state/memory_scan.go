@@ -177,7 +177,7 @@ func (m *Memory) ScanKeys(group, table int, after []byte, visit func(key []byte)
 			e := m.at(place.ref)
 			k, _, _ := sizes(e)
 			key := unsafe.Slice((*byte)(unsafe.Add(e, p.head)), k)
-			behind := after == nil || place.hash > start || place.hash == start && bytes.Compare(key, after) > 0
+			behind := after == nil || place.hash > start || place.hash == start && compareKeys(key, after) > 0
 			// A key has an entry under the empty subkey, a tree, or both.
 			if !behind || last != nil && bytes.Equal(key, last) || !m.holds(p, e, key) {
 				continue
@@ -210,12 +210,15 @@ func (m *Memory) segmentKeys(p *part, s *segment) []keyPlace {
 		if c := cmp.Compare(a.hash, b.hash); c != 0 {
 			return c
 		}
-		x, y := m.at(a.ref), m.at(b.ref)
-		kx, _, _ := sizes(x)
-		ky, _, _ := sizes(y)
-		return cmp.Compare(text(unsafe.Add(x, p.head), kx), text(unsafe.Add(y, p.head), ky))
+		return compareKeys(m.keyOf(p, a.ref), m.keyOf(p, b.ref))
 	})
 	return m.keys
+}
+
+func (m *Memory) keyOf(p *part, ref uint64) []byte {
+	e := m.at(ref)
+	k, _, _ := sizes(e)
+	return unsafe.Slice((*byte)(unsafe.Add(e, p.head)), k)
 }
 
 // holds tells whether what stands under a key is, or leads to, an entry that has not

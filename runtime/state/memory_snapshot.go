@@ -11,8 +11,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"unsafe"
-
-	"github.com/wasmill/wasmill/runtime/fault"
 )
 
 // memorySnapshot is written while the owner goes on. It walks the slots of a part; an
@@ -334,7 +332,7 @@ func (g *gathering) compare(a, b gatheredPlace) int {
 	}
 	ka, sa := g.names(a.at)
 	kb, sb := g.names(b.at)
-	if c := bytes.Compare(ka, kb); c != 0 {
+	if c := compareKeys(ka, kb); c != 0 {
 		return c
 	}
 	if c := bytes.Compare(sa, sb); c != 0 {
@@ -384,7 +382,7 @@ func (m *Memory) Restore(from Source, base uint64) error {
 func (m *Memory) restoreEntry(tables map[string]int, e *Entry) error {
 	table, ok := tables[e.Table]
 	if !ok {
-		return fault.Corruptf("table %q is not declared", e.Table)
+		return errUndeclared(e.Table)
 	}
 	if err := checkEntry(e.Key, e.Subkey, len(e.Value)); err != nil {
 		return err
