@@ -39,3 +39,4 @@ bench: build sdk/c/example/pass.wasm sdk/go/example/pass.wasm cmd/wasmill-bench/
 	$(GO) run ./cmd/wasmill-bench -o bench.json $(BENCH)
 
 include guests.mk
+include store.mk
