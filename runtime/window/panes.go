@@ -4,10 +4,10 @@ import (
 	"encoding/binary"
 	"slices"
 
-	"github.com/cespare/xxhash/v2"
-
 	"github.com/wasmill/wasmill/runtime/fault"
+	"github.com/wasmill/wasmill/runtime/keygroup"
 	"github.com/wasmill/wasmill/runtime/record"
+	"github.com/wasmill/wasmill/runtime/state"
 )
 
 // panes are windows that do not depend on records: tumbling, sliding and global. Each
@@ -27,8 +27,10 @@ type panes struct {
 	fires   []int32     // entries to fire, in the order of their records
 	firing  [64]uint64  // a set of their keys' hashes, by 12 bits
 	merger  merger
-	paneKey []byte // scratch
-	value   []byte // scratch
+	toucher interface{ TouchAll([]state.Place) } // the backend, if it can; else nil
+	places  []state.Place                        // scratch of touch
+	paneKey []byte                               // scratch
+	value   []byte                               // scratch
 }
 
 // localPane is a pane of the batch being processed.
@@ -57,6 +59,7 @@ func newPanes(c *core) (*panes, error) {
 		core: c, assigner: newAssigner(&c.Window), stored: make([]int64, n),
 		open: openPanes{first: c.First, words: (n + 63) / 64}, merger: merger{backend: c.Backend}, paneKey: make([]byte, 0, 16),
 	}
+	p.toucher, _ = c.Backend.(interface{ TouchAll([]state.Place) })
 	p.due, p.dead = p.assigner.due(c.watermark), p.assigner.due(behind(c.watermark, c.lateness))
 	for i := range n {
 		p.stored[i] = Beginning
@@ -203,7 +206,7 @@ func (p *panes) dataKey(l *localPane) []byte {
 // put adds the record at the cursor to the entry of its key and pane.
 func (p *panes) put(index int, pane int32, place placement) error {
 	c := &p.cursor
-	hash := xxhash.Sum64(c.Key)
+	hash := keygroup.Hash(c.Key)
 	e, slot := p.gather.find(hash, pane, c.Key)
 	if len(p.fires) > 0 && p.firing[hash&63]&(1<<(hash>>6&63)) != 0 { // its key is to be fired first
 		if err := p.flush(); err != nil {
@@ -230,7 +233,6 @@ func (p *panes) put(index int, pane int32, place placement) error {
 				return err
 			}
 		}
-		p.Backend.Touch(group, p.Table+tableData, p.dataKey(l), c.Key)
 		e = p.gather.insert(slot, fresh)
 	} else if p.floors != nil {
 		due, dead := p.seen(int(p.gather.entries[e].group))
@@ -281,8 +283,11 @@ func (p *panes) accumulate(from int) (int, error) {
 	g := &p.calls
 	g.reset()
 	indexes := p.Output.indexes[:0]
-	to := from
-	for ; to < len(p.gather.entries) && len(g.buf) < callBytes; to++ {
+	to, touched := from, from
+	for ; to < len(p.gather.entries) && to < from+callEntries && len(g.buf) < callBytes; to++ {
+		if to >= touched {
+			touched = p.touch(to)
+		}
 		e := &p.gather.entries[to]
 		l := &p.local[e.pane]
 		acc, _, ok, err := p.Backend.Get(int(e.group), p.Table+tableData, l.key[:8], e.key)
@@ -317,9 +322,37 @@ func (p *panes) accumulate(from int) (int, error) {
 	return to, r.end()
 }
 
+// touchAhead is how many entries are brought near at once: a backend's loads overlap if
+// nothing comes between them.
+const touchAhead = 32
+
+// touch brings near what the backend has of the next entries, and returns the one after
+// them.
+func (p *panes) touch(from int) int {
+	to := min(from+touchAhead, len(p.gather.entries))
+	p.places = p.places[:0]
+	for i := from; i < to; i++ {
+		e := &p.gather.entries[i]
+		p.places = append(p.places, state.Place{Group: int(e.group), Table: p.Table + tableData, Key: p.dataKey(&p.local[e.pane]), Subkey: e.key})
+	}
+	if p.toucher != nil {
+		p.toucher.TouchAll(p.places)
+		return to
+	}
+	for i := range p.places {
+		t := &p.places[i]
+		p.Backend.Touch(t.Group, t.Table, t.Key, t.Subkey)
+	}
+	return to
+}
+
 // store keeps the records of entries.
 func (p *panes) store() error {
+	touched := 0
 	for i := range p.gather.entries {
+		if i >= touched {
+			touched = p.touch(i)
+		}
 		e := &p.gather.entries[i]
 		l := &p.local[e.pane]
 		r := &p.gather.records[e.head]

@@ -27,6 +27,7 @@ import (
 
 	"github.com/wasmill/wasmill/runtime/fault"
 	"github.com/wasmill/wasmill/runtime/graph"
+	"github.com/wasmill/wasmill/runtime/keygroup"
 	"github.com/wasmill/wasmill/runtime/operator"
 	"github.com/wasmill/wasmill/runtime/record"
 	"github.com/wasmill/wasmill/runtime/state"
@@ -271,7 +272,7 @@ func (c *core) dropLate() {
 
 // groupOf is the key group of a key, by its hash.
 func (c *core) groupOf(hash uint64) (int, error) {
-	group := int(hash % uint64(c.MaxParallelism))
+	group := keygroup.OfHash(hash, c.MaxParallelism)
 	if group < c.First || group >= c.End {
 		return 0, fault.Corruptf("a key of group %d came to the subtask of [%d,%d)", group, c.First, c.End)
 	}
