@@ -52,6 +52,25 @@ func TestOneTakesOver(t *testing.T) {
 	}
 }
 
+// C1: a term is taken once, and never under a higher one.
+func TestTermsOnlyGrow(t *testing.T) {
+	store := new(storetest.Memory)
+	a, b := newLog(store, "a"), newLog(store, "b")
+	if _, err := a.Fence(t.Context(), 4, noon); err != nil {
+		t.Fatal(err)
+	}
+	for _, term := range []uint64{0, 3, 4} {
+		for _, l := range []*snapshots.Log{a, b} {
+			if _, err := l.Fence(t.Context(), term, noon); !errors.Is(err, fault.ErrFenced) {
+				t.Errorf("term %d by %s: %v", term, l.Writer, err)
+			}
+		}
+	}
+	if _, err := b.Fence(t.Context(), 5, noon); err != nil {
+		t.Error(err)
+	}
+}
+
 // C1: what a deposed writer still does has no effect, though it knows nothing of it.
 func TestDeposedWriterHasNoEffect(t *testing.T) {
 	for _, c := range []struct {
@@ -150,6 +169,14 @@ func TestAppendSurvivesFaults(t *testing.T) {
 			got, err := newLog(memory, "").Read(t.Context())
 			if err != nil || len(got.Checkpoints) != 1 || got.End == nil || !reflect.DeepEqual(got, state) {
 				t.Errorf("the log says %+v, %v, the writer thought %+v", got, err, state)
+			}
+			// A second try that comes after something else is one more entry, without effect.
+			want := 5
+			if c.what == storetest.Unavailable || c.what == storetest.Reset {
+				want = 4
+			}
+			if entries := memory.Names("default/jobs/quakes/log/"); len(entries) != want {
+				t.Errorf("%d entries, want %d", len(entries), want)
 			}
 		})
 	}
