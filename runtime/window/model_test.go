@@ -282,7 +282,6 @@ type player struct {
 	tasks []*subtask
 	model model
 	value int
-	last  int64
 }
 
 func (p *player) of(key string) *subtask {

@@ -16,6 +16,7 @@ import (
 type panes struct {
 	*core
 	assigner assigner
+	rings    bool // accumulators lie as in ring.go
 	open     openPanes
 	due      int64   // the last window that has given its result
 	dead     int64   // the last window that is forgotten
@@ -59,6 +60,8 @@ func newPanes(c *core) (*panes, error) {
 		core: c, assigner: newAssigner(&c.Window), stored: make([]int64, n),
 		open: openPanes{first: c.First, words: (n + 63) / 64}, merger: merger{backend: c.Backend}, paneKey: make([]byte, 0, 16),
 	}
+	first, last := p.assigner.panes(0)
+	p.rings = c.Aggregator != nil && first < last
 	p.toucher, _ = c.Backend.(interface{ TouchAll([]state.Place) })
 	p.due, p.dead = p.assigner.due(c.watermark), p.assigner.due(behind(c.watermark, c.lateness))
 	for i := range n {
@@ -197,7 +200,10 @@ func placeOf(first, last, due, dead int64) placement {
 
 // dataKey is the key of a pane's data: accumulators are of all inputs, records of one.
 func (p *panes) dataKey(l *localPane) []byte {
-	if p.Applier != nil {
+	switch {
+	case p.rings:
+		return nil
+	case p.Applier != nil:
 		return l.key[:9]
 	}
 	return l.key[:8]
@@ -290,7 +296,10 @@ func (p *panes) accumulate(from int) (int, error) {
 		}
 		e := &p.gather.entries[to]
 		l := &p.local[e.pane]
-		acc, _, ok, err := p.Backend.Get(int(e.group), p.Table+tableData, l.key[:8], e.key)
+		acc, _, ok, err := p.Backend.Get(int(e.group), p.Table+tableData, p.dataKey(l), e.key)
+		if err == nil && p.rings {
+			acc, ok, err = ringFind(acc, l.number)
+		}
 		if err != nil {
 			return 0, err
 		}
@@ -312,7 +321,12 @@ func (p *panes) accumulate(from int) (int, error) {
 			return 0, err
 		}
 		l := &p.local[e.pane]
-		if err := p.Backend.Put(int(e.group), p.Table+tableData, l.key[:8], e.key, acc); err != nil {
+		if p.rings {
+			err = p.putRing(e, acc)
+		} else {
+			err = p.Backend.Put(int(e.group), p.Table+tableData, l.key[:8], e.key, acc)
+		}
+		if err != nil {
 			return 0, err
 		}
 		if err := p.openFor(l, int(e.group)); err != nil {
@@ -440,7 +454,7 @@ func (p *panes) expire(limit int64) error {
 		if _, last := p.assigner.windows(p.open.panes[n].number); last > limit {
 			break
 		}
-		if err := p.forget(p.open.panes[n]); err != nil {
+		if err := p.forget(p.open.panes[n], limit); err != nil {
 			return err
 		}
 	}
@@ -448,11 +462,11 @@ func (p *panes) expire(limit int64) error {
 	return nil
 }
 
-func (p *panes) forget(pane *openPane) error {
+func (p *panes) forget(pane *openPane, limit int64) error {
 	key := append(keyOfPane(p.paneKey, pane.number), 0)
 	p.paneKey = key
 	return p.open.eachGroup([]*openPane{pane}, func(group int) error {
-		if err := p.deleteData(group, key); err != nil {
+		if err := p.deleteData(group, key, limit); err != nil {
 			return err
 		}
 		if p.every > 0 || p.count > 0 {
@@ -464,9 +478,15 @@ func (p *panes) forget(pane *openPane) error {
 	})
 }
 
-// deleteData empties a pane; key has room for the input.
-func (p *panes) deleteData(group int, key []byte) error {
-	if p.Aggregator != nil {
+// deleteData empties a pane whose windows are at limit or before; key has room for the
+// input.
+func (p *panes) deleteData(group int, key []byte, limit int64) error {
+	switch {
+	case p.rings && p.lateness == 0 && p.floors == nil:
+		return nil // done when its last window gave its result
+	case p.rings:
+		return p.sweepRings(group, limit)
+	case p.Aggregator != nil:
 		return p.Backend.DeleteRange(group, p.Table+tableData, key[:8], nil, nil)
 	}
 	for input := range p.Inputs {

@@ -127,13 +127,12 @@ type core struct {
 	tick      int64 // the number of the last early result, by watermark or clock
 	marked    bool  // there may be marks
 
-	closer   closer
-	calls    groups
-	gather   gather
-	cursor   record.Cursor
-	late     record.Builder
-	tooLate  atomic.Int64
-	lateSent bool
+	closer  closer
+	calls   groups
+	gather  gather
+	cursor  record.Cursor
+	late    record.Builder
+	tooLate atomic.Int64
 }
 
 var _ operator.Timed = (*Operator)(nil)
