@@ -11,9 +11,11 @@ import (
 )
 
 var (
-	// errStopped unwinds the guest; the reason is in Instance.fault.
-	errStopped = errors.New("stopped")
-	errClosed  = errors.New("use instance: it is closed")
+	// ErrStopped is what a call answers that Stop ended.
+	ErrStopped = errors.New("call guest: stopped by the host")
+	// errUnwind unwinds the guest; the reason is in Instance.fault.
+	errUnwind = errors.New("unwind")
+	errClosed = errors.New("use instance: it is closed")
 )
 
 // begin resets what belongs to one call.

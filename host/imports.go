@@ -86,7 +86,7 @@ func (f *hostFunc) goFunc() api.GoFunc {
 // stop ends the guest from within a host function; the current call returns err.
 func (i *Instance) stop(err error) {
 	i.fault = err
-	panic(errStopped)
+	panic(errUnwind)
 }
 
 func (i *Instance) emit(output int32, partition int, ptr, size uint32) {
