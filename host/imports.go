@@ -125,7 +125,7 @@ func (i *Instance) reject(index uint32, reason string) {
 		i.stop(fault.Guestf("reject: called outside process"))
 	}
 	if i.inputRecords < 0 {
-		i.inputRecords = countRecords(i.input)
+		i.inputRecords = record.Count(i.input)
 	}
 	if int64(index) >= int64(i.inputRecords) {
 		i.stop(fault.Guestf("reject: no record %d, the batch has %d", index, i.inputRecords))
@@ -140,14 +140,6 @@ func (i *Instance) reject(index uint32, reason string) {
 	if err := i.collector.Reject(operator.Rejection{Index: int(index), Reason: reason}); err != nil {
 		i.stop(err)
 	}
-}
-
-func countRecords(batch []byte) int {
-	n := 0
-	for c := record.NewCursor(batch); c.Next(); {
-		n++
-	}
-	return n
 }
 
 func (i *Instance) metric(kind int32, name string, value float64) {
