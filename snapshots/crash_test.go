@@ -128,7 +128,7 @@ func bounded(t *testing.T, s *storetest.Memory) {
 	if got := s.Names("default/jobs/quakes/packs/"); len(got) != len(live) {
 		t.Errorf("%d packs for %d: %v", len(got), len(live), got)
 	}
-	if got := s.Names("default/jobs/quakes/log/"); len(got) > 6 {
+	if got := s.Names("default/jobs/quakes/log/"); len(got) > 8 {
 		t.Errorf("the log was not trimmed: %v", got)
 	}
 }
@@ -186,4 +186,50 @@ func TestStall(t *testing.T) {
 		t.Error(err)
 	}
 	sound(t, memory, last)
+}
+
+// C1, D4: a writer is stopped before its k-th operation until another has taken over,
+// gone on, deleted and trimmed; then it goes on as if nothing had been. For every k.
+func TestStoppedAtEveryOperation(t *testing.T) {
+	for k := 1; ; k++ {
+		memory := new(storetest.Memory)
+		var last uint64
+		stopped, overtaken := false, false
+		store := &storetest.Faulty{Store: memory, Decide: func(op storetest.Op) storetest.Fault {
+			if op.Number == k {
+				stopped, overtaken = true, led(t, memory, "first")
+				if err := life(t.Context(), memory, "second", 9, func(n uint64) { last = n }); err != nil {
+					t.Fatalf("stopped at operation %d: %v", k, err)
+				}
+			}
+			return storetest.None
+		}}
+		err := life(t.Context(), store, "first", 6, func(n uint64) {
+			if overtaken {
+				t.Errorf("the one that was overtaken completed checkpoint %d", n)
+			}
+			last = n
+		})
+		if !stopped {
+			t.Logf("%d operations: %v", k-1, err)
+			return
+		}
+		sound(t, memory, last)
+		if err := life(t.Context(), memory, "third", 4, func(n uint64) { last = n }); err != nil {
+			t.Errorf("third: %v", err)
+		}
+		sound(t, memory, last)
+		bounded(t, memory)
+		if t.Failed() {
+			t.Fatalf("stopped at operation %d, then: %v", k, err)
+		}
+	}
+}
+
+func led(t *testing.T, s *storetest.Memory, writer string) bool {
+	state, err := newLog(s, "").Read(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return state.Writer == writer
 }
