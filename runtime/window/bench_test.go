@@ -134,7 +134,8 @@ func run(b *testing.B, w graph.Window, keys, perSecond int, apply bool) {
 		}
 	}
 	// Until windows are as full as they get.
-	play(int(min(int64(4*keys), int64(perSecond)*12)))
+	span := w.Size + w.Gap
+	play(int(min(span+span/10, 15*time.Second) * time.Duration(perSecond) / time.Second))
 	guest.results = 0
 	b.ReportAllocs()
 	b.ResetTimer()

@@ -32,6 +32,8 @@ type panes struct {
 	places  []state.Place                        // scratch of touch
 	paneKey []byte                               // scratch
 	value   []byte                               // scratch
+	kept    []byte                               // the rings of a call
+	keeps   []span                               // in kept, by entry
 }
 
 // localPane is a pane of the batch being processed.
@@ -288,16 +290,20 @@ func (p *panes) flush() error {
 func (p *panes) accumulate(from int) (int, error) {
 	g := &p.calls
 	g.reset()
+	p.kept, p.keeps = p.kept[:0], p.keeps[:0]
 	indexes := p.Output.indexes[:0]
-	to, touched := from, from
+	to, touched, mixed := from, from, false
 	for ; to < len(p.gather.entries) && to < from+callEntries && len(g.buf) < callBytes; to++ {
+		e := &p.gather.entries[to]
+		mixed = mixed || e.pane != p.gather.entries[from].pane
 		if to >= touched {
 			touched = p.touch(to)
 		}
-		e := &p.gather.entries[to]
 		l := &p.local[e.pane]
 		acc, _, ok, err := p.Backend.Get(int(e.group), p.Table+tableData, p.dataKey(l), e.key)
 		if err == nil && p.rings {
+			p.keeps = append(p.keeps, span{len(p.kept), len(acc)})
+			p.kept = append(p.kept, acc...)
 			acc, ok, err = ringFind(acc, l.number)
 		}
 		if err != nil {
@@ -313,27 +319,39 @@ func (p *panes) accumulate(from int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	r := replies{answer, "accumulate"}
+	return to, p.putAll(from, to, mixed, replies{answer, "accumulate"})
+}
+
+// putAll writes the accumulators that the guest has answered. Mixed, they are of several
+// panes, and one may have changed the ring of another.
+func (p *panes) putAll(from, to int, mixed bool, answers replies) error {
 	for i := from; i < to; i++ {
-		e := &p.gather.entries[i]
-		acc, err := r.next()
+		acc, err := answers.next()
 		if err != nil {
-			return 0, err
+			return err
 		}
+		e := &p.gather.entries[i]
 		l := &p.local[e.pane]
 		if p.rings {
-			err = p.putRing(e, acc)
+			k := p.keeps[i-from]
+			ring := p.kept[k.offset : k.offset+k.size]
+			if mixed {
+				ring, _, _, err = p.Backend.Get(int(e.group), p.Table+tableData, nil, e.key)
+			}
+			if err == nil {
+				err = p.putRing(e, ring, acc)
+			}
 		} else {
 			err = p.Backend.Put(int(e.group), p.Table+tableData, l.key[:8], e.key, acc)
 		}
-		if err != nil {
-			return 0, err
+		if err == nil {
+			err = p.openFor(l, int(e.group))
 		}
-		if err := p.openFor(l, int(e.group)); err != nil {
-			return 0, err
+		if err != nil {
+			return err
 		}
 	}
-	return to, r.end()
+	return answers.end()
 }
 
 // touchAhead is how many entries are brought near at once: a backend's loads overlap if

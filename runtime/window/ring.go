@@ -10,30 +10,47 @@ import (
 // of its group, so that a window finds them with one look, and a new pane is no new
 // entry. A window visits all keys that the group holds; most of them are its own.
 //
-//	(i64 pane   u32 len   accumulator)*   ascending
-const ringHead = 12
+//	u32 bytes of panes   (i64 pane   u32 len   accumulator)*   room for more
+//
+// Panes ascend. There is room so that an entry whose panes come and go keeps its size.
+const (
+	ringHead = 4
+	paneHead = 12
+)
+
+// ringPanes is a ring without its head and room.
+func ringPanes(b []byte) ([]byte, error) {
+	if len(b) == 0 {
+		return nil, nil
+	}
+	if len(b) < ringHead || int(binary.LittleEndian.Uint32(b)) > len(b)-ringHead {
+		return nil, fault.Corruptf("the panes of a key are cut off")
+	}
+	return b[ringHead : ringHead+int(binary.LittleEndian.Uint32(b))], nil
+}
 
 // ringNext takes the first pane off.
 func ringNext(b []byte) (pane int64, acc, rest []byte, err error) {
-	if len(b) < ringHead {
+	if len(b) < paneHead {
 		return 0, nil, nil, fault.Corruptf("a pane is cut off")
 	}
 	n := int(binary.LittleEndian.Uint32(b[8:]))
-	if n > len(b)-ringHead {
-		return 0, nil, nil, fault.Corruptf("a pane of %d bytes, %d are left", n, len(b)-ringHead)
+	if n > len(b)-paneHead {
+		return 0, nil, nil, fault.Corruptf("a pane of %d bytes, %d are left", n, len(b)-paneHead)
 	}
-	return int64(binary.LittleEndian.Uint64(b)), b[ringHead : ringHead+n : ringHead+n], b[ringHead+n:], nil
+	return int64(binary.LittleEndian.Uint64(b)), b[paneHead : paneHead+n : paneHead+n], b[paneHead+n:], nil
 }
 
 // ringFind returns the accumulator of a pane.
-func ringFind(b []byte, pane int64) (acc []byte, ok bool, err error) {
-	for len(b) > 0 {
+func ringFind(ring []byte, pane int64) (acc []byte, ok bool, err error) {
+	b, err := ringPanes(ring)
+	for len(b) > 0 && err == nil {
 		var at int64
-		if at, acc, b, err = ringNext(b); err != nil || at == pane {
-			return acc, err == nil, err
+		if at, acc, b, err = ringNext(b); at == pane && err == nil {
+			return acc, true, nil
 		}
 	}
-	return nil, false, nil
+	return nil, false, err
 }
 
 func ringAppend(b []byte, pane int64, acc []byte) []byte {
@@ -42,9 +59,14 @@ func ringAppend(b []byte, pane int64, acc []byte) []byte {
 	return append(b, acc...)
 }
 
-// ringPut appends to out the panes in b, with the accumulator of one of them set; those
-// whose windows are all dead are left out.
-func (p *panes) ringPut(out, b []byte, pane int64, acc []byte, dead int64) ([]byte, error) {
+// ringPut writes to out the panes of a ring, with the accumulator of one of them set;
+// those whose windows are all dead are left out.
+func (p *panes) ringPut(out, ring []byte, pane int64, acc []byte, dead int64) ([]byte, error) {
+	b, err := ringPanes(ring)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out[:0], 0, 0, 0, 0)
 	written := false
 	for len(b) > 0 {
 		at, old, rest, err := ringNext(b)
@@ -62,21 +84,28 @@ func (p *panes) ringPut(out, b []byte, pane int64, acc []byte, dead int64) ([]by
 	if !written {
 		out = ringAppend(out, pane, acc)
 	}
+	binary.LittleEndian.PutUint32(out, uint32(len(out)-ringHead))
+	size := len(ring)
+	if len(out) > size || 4*len(out) < size {
+		size = 2 * len(out)
+	}
+	for len(out)+8 <= size {
+		out = append(out, 0, 0, 0, 0, 0, 0, 0, 0)
+	}
+	for len(out) < size {
+		out = append(out, 0)
+	}
 	return out, nil
 }
 
-// putRing writes the accumulator of an entry.
-func (p *panes) putRing(e *entry, acc []byte) error {
-	group := int(e.group)
-	b, _, _, err := p.Backend.Get(group, p.Table+tableData, nil, e.key)
-	if err != nil {
+// putRing writes the accumulator of an entry into its ring.
+func (p *panes) putRing(e *entry, ring, acc []byte) error {
+	_, dead := p.seen(int(e.group))
+	var err error
+	if p.value, err = p.ringPut(p.value, ring, p.local[e.pane].number, acc, dead); err != nil {
 		return err
 	}
-	_, dead := p.seen(group)
-	if p.value, err = p.ringPut(p.value[:0], b, p.local[e.pane].number, acc, dead); err != nil {
-		return err
-	}
-	return p.Backend.Put(group, p.Table+tableData, nil, e.key, p.value)
+	return p.Backend.Put(int(e.group), p.Table+tableData, nil, e.key, p.value)
 }
 
 // fireRings gives the result of a window for the keys of a group, and forgets those
@@ -109,7 +138,11 @@ func (p *panes) fireRings(k int64, group int, limit int64) error {
 // fireRing gives the panes of a key in a window, whose key the closer has.
 func (p *panes) fireRing(k int64, group int, key []byte) error {
 	first, last := p.assigner.panes(k)
-	b, _, _, err := p.Backend.Get(group, p.Table+tableData, nil, key)
+	ring, _, _, err := p.Backend.Get(group, p.Table+tableData, nil, key)
+	if err != nil {
+		return err
+	}
+	b, err := ringPanes(ring)
 	for len(b) > 0 && err == nil {
 		var at int64
 		var acc []byte
@@ -141,7 +174,7 @@ func (p *panes) forgetRing(group int, key []byte, newest, limit int64) error {
 	return p.Backend.Delete(group, p.Table+tableData, nil, key)
 }
 
-// eachRing visits the keys of a group in order.
+// eachRing visits the keys of a group and their panes, in order.
 func (p *panes) eachRing(group int, visit func(key, b []byte) error) error {
 	m := &p.merger
 	m.reset()
@@ -150,7 +183,11 @@ func (p *panes) eachRing(group int, visit func(key, b []byte) error) error {
 	}
 	for len(m.heap) > 0 {
 		s := m.heap[0]
-		if err := visit(s.subkey(), s.value()); err != nil {
+		b, err := ringPanes(s.value())
+		if err == nil {
+			err = visit(s.subkey(), b)
+		}
+		if err != nil {
 			return err
 		}
 		if err := m.next(); err != nil {
