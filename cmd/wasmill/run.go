@@ -71,6 +71,7 @@ func (o *runOptions) validate() error {
 func run(cmd *cobra.Command, file string, o runOptions) error {
 	ctx, stop := interruptible(cmd.Context())
 	defer stop()
+	signal.Ignore(syscall.SIGPIPE) // a reader that has gone is an error of the sink
 	h, err := host.New(ctx, hostConfig(cmd))
 	if err != nil {
 		return err
@@ -98,7 +99,7 @@ func run(cmd *cobra.Command, file string, o runOptions) error {
 	if err != nil {
 		return err
 	}
-	workers, err := startWorkers(cmd, o, modules, store)
+	workers, err := startWorkers(cmd, o, modules, store, history.term)
 	if err != nil {
 		return err
 	}
