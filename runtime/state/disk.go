@@ -35,9 +35,11 @@ type Disk struct {
 
 	recent []recentEntry // what is known of entries used lately; see look
 	name   []byte        // encoded, of the entry at hand
-	value  []byte        // what Get returned
-	record []byte        // encoded, being written
+	gone   []byte        // encoded, being written
 	sweep  diskSweep
+
+	wanted  []byte // names to fetch, one behind the other
+	fetches []diskFetch
 }
 
 var _ Backend = (*Disk)(nil)
@@ -170,38 +172,52 @@ type recentEntry struct {
 	epoch uint32
 	stamp int64
 	size  int // of the value
+	// record is the encoded entry if it was read and has not changed since: fetch leaves
+	// it for the Get to come.
+	record []byte
 }
 
-// look finds out what there is under a name: the entry of recent that it fills in. The
-// value is read when it is asked for, or when nothing is known; it lies in d.record.
-func (d *Disk) look(name []byte, value bool) (r *recentEntry, err error) {
+// keepRecord is the largest record that stays behind, in bytes.
+const keepRecord = 4 << 10
+
+// look finds out what there is under a name. The record is read when it is asked for, or
+// when nothing is known.
+func (d *Disk) look(name []byte, record bool) (r *recentEntry, err error) {
 	r = &d.recent[hashOf(name, nil)%recentSize]
-	if bytes.Equal(r.name, name) && len(r.name) > 0 && !(value && r.there) {
+	if r.known(name) && !(record && r.there && len(r.record) == 0) {
 		return r, nil
 	}
-	r.name = r.name[:0]
 	if err := d.commit(); err != nil {
 		return nil, err
 	}
-	record, closer, err := d.db.Get(name)
-	if err != nil && !errors.Is(err, pebble.ErrNotFound) {
-		return nil, fmt.Errorf("read state: %w", err)
+	return r, r.read(d.db, name)
+}
+
+func (r *recentEntry) known(name []byte) bool { return len(r.name) > 0 && bytes.Equal(r.name, name) }
+
+// read fills in what the tree holds under a name.
+func (r *recentEntry) read(db *pebble.DB, name []byte) error {
+	if cap(r.record) > keepRecord {
+		r.record = nil
 	}
-	*r = recentEntry{name: append(r.name, name...), there: err == nil}
+	record, closer, err := db.Get(name)
+	*r = recentEntry{name: append(r.name[:0], name...), there: err == nil, record: r.record[:0]}
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil
+	}
 	if err != nil {
-		return r, nil
+		r.name = r.name[:0]
+		return fmt.Errorf("read state: %w", err)
 	}
 	r.epoch = binary.BigEndian.Uint32(record)
 	r.isNew = record[recordFlags]&recordNew != 0
 	r.stamp = int64(binary.BigEndian.Uint64(record[recordStamp:]))
 	r.size = len(record) - recordHead
-	if value {
-		d.record = append(d.record[:0], record...)
-	}
+	r.record = append(r.record, record...)
 	if err := closer.Close(); err != nil {
-		return nil, fmt.Errorf("read state: %w", err)
+		return fmt.Errorf("read state: %w", err)
 	}
-	return r, nil
+	return nil
 }
 
 // commit ends the batch of writes.
@@ -231,8 +247,7 @@ func (d *Disk) Get(group, table int, key, subkey []byte) (value []byte, version 
 	if err != nil || !r.there || d.expired(table, r.stamp) {
 		return nil, 0, false, err
 	}
-	d.value = append(d.value[:0], d.record[recordHead:]...)
-	return d.value, binary.BigEndian.Uint32(d.record[recordVersion:]), true, nil
+	return r.record[recordHead:], binary.BigEndian.Uint32(r.record[recordVersion:]), true, nil
 }
 
 // Put implements Backend.
@@ -260,7 +275,7 @@ func (d *Disk) Append(group, table int, key, subkey, value []byte) error {
 	}
 	var old []byte
 	if r.there && !d.expired(table, r.stamp) {
-		old = d.record[recordHead:]
+		old = r.record[recordHead:]
 		if err := checkEntry(key, subkey, len(old)+len(value)); err != nil {
 			return err
 		}
@@ -284,7 +299,11 @@ func (d *Disk) write(r *recentEntry, table int, key, subkey, first, second []byt
 	if d.options.Tables[table].TTL > 0 {
 		r.stamp = d.now
 	}
-	return errors.Join(d.set(d.name, r, d.version, first, second), d.sweepSome(table))
+	if err := d.set(d.name, r, d.version, first, second); err != nil {
+		return err
+	}
+	r.record = r.record[:0] // after the write: what is written may be a slice of it
+	return d.sweepSome(table)
 }
 
 // set writes an entry into the batch.
@@ -325,14 +344,14 @@ func (d *Disk) Delete(group, table int, key, subkey []byte) error {
 // drop removes an entry that is there. Told, deltas say that it is gone.
 func (d *Disk) drop(name []byte, epoch uint32, isNew bool, size int, told bool) error {
 	if r := &d.recent[hashOf(name, nil)%recentSize]; bytes.Equal(r.name, name) {
-		*r = recentEntry{name: r.name}
+		*r = recentEntry{name: r.name, record: r.record[:0]}
 	}
 	_, _, key, subkey := splitName(name)
 	d.bytes -= int64(EntryOverhead + len(key) + len(subkey) + size)
 	if told && (epoch != d.epoch || !isNew) && (d.base.checkpoint != 0 || len(d.marks) > 0) {
-		d.value = binary.BigEndian.AppendUint32(append(d.value[:0], nameGone), d.epoch)
-		d.value = append(d.value, name[1:]...)
-		if err := d.pending.Set(d.value, nil, nil); err != nil {
+		d.gone = binary.BigEndian.AppendUint32(append(d.gone[:0], nameGone), d.epoch)
+		d.gone = append(d.gone, name[1:]...)
+		if err := d.pending.Set(d.gone, nil, nil); err != nil {
 			return fmt.Errorf("write state: %w", err)
 		}
 	}

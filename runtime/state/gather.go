@@ -11,7 +11,7 @@ import (
 // one behind the other, aligned.
 type gathering struct {
 	part   *part
-	chunks []chunk
+	chunks []span
 	bytes  []byte
 	places []gatheredPlace
 	counts []int32

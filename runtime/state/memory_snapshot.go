@@ -191,7 +191,7 @@ func (s *memorySnapshot) gather(g *gathering, p *part) {
 	m.mu.Lock()
 	g.chunks = g.chunks[:0]
 	for _, at := range p.chunks {
-		g.chunks = append(g.chunks, m.chunks[at])
+		g.chunks = append(g.chunks, m.chunks[at].span)
 	}
 	m.mu.Unlock()
 	for _, c := range g.chunks {
