@@ -52,31 +52,44 @@ func (s *Store) key(name string) (string, error) {
 	return s.prefix + name, nil
 }
 
-// List implements snapshots.Store.
+// List implements snapshots.Store. It goes on where a connection broke.
 func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[snapshots.Object, error] {
 	return func(yield func(snapshots.Object, error) bool) {
-		if err := ctx.Err(); err != nil {
-			yield(snapshots.Object{}, err)
-			return
-		}
-		options := minio.ListObjectsOptions{Prefix: s.prefix + prefix, Recursive: true}
-		for o := range s.client.ListObjectsIter(ctx, s.bucket, options) {
-			if o.Err != nil {
-				yield(snapshots.Object{}, fmt.Errorf("list %s: %w", prefix, s.classify(ctx, o.Err)))
+		last := ""
+		for try := 1; ; try++ {
+			before := last
+			err := s.list(ctx, prefix, &last, yield)
+			if last != before {
+				try = 1
+			}
+			if err == nil {
 				return
 			}
-			if strings.HasSuffix(o.Key, "/") {
-				continue
-			}
-			if !yield(snapshots.Object{Name: strings.TrimPrefix(o.Key, s.prefix), Size: o.Size}, nil) {
+			err = s.classify(ctx, err)
+			if try > resumes || !errors.Is(err, fault.ErrTransient) || pause(ctx, try) != nil {
+				yield(snapshots.Object{}, fmt.Errorf("list %s: %w", prefix, err))
 				return
 			}
-		}
-		// The iterator ends without a word when the context does.
-		if err := ctx.Err(); err != nil {
-			yield(snapshots.Object{}, err)
 		}
 	}
+}
+
+// list gives what comes after a key, and moves the key on.
+func (s *Store) list(ctx context.Context, prefix string, last *string, yield func(snapshots.Object, error) bool) error {
+	options := minio.ListObjectsOptions{Prefix: s.prefix + prefix, Recursive: true, StartAfter: *last}
+	for o := range s.client.ListObjectsIter(ctx, s.bucket, options) {
+		if o.Err != nil {
+			return o.Err
+		}
+		*last = o.Key
+		if strings.HasSuffix(o.Key, "/") {
+			continue
+		}
+		if !yield(snapshots.Object{Name: strings.TrimPrefix(o.Key, s.prefix), Size: o.Size}, nil) {
+			return nil
+		}
+	}
+	return ctx.Err() // the iterator ends without a word when the context does
 }
 
 // Delete implements snapshots.Store.

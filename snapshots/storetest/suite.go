@@ -34,6 +34,7 @@ func Run(t *testing.T, open func(t *testing.T) snapshots.Store) {
 		{"copy outlives its source", testCopy},
 		{"large objects stream", testLarge},
 		{"many at once", testConcurrent},
+		{"a job", testJob},
 		{"names that are none", testNames},
 		{"an ended context", testContext},
 	} {
