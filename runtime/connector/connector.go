@@ -56,7 +56,8 @@ func OpenSource(ctx context.Context, op *graph.Operator, c Context) (operator.So
 }
 
 // OpenSink opens the sink of one subtask. What it writes with is free of what earlier
-// attempts of the subtask left unfinished. The error is like OpenSource's.
+// attempts of the subtask left unfinished. A sink whose destination makes it wait does
+// so until ctx ends, at most. The error is like OpenSource's.
 func OpenSink(ctx context.Context, op *graph.Operator, c Context) (operator.Sink, error) {
 	spec, ok := sinks[op.Connector]
 	if !ok {
