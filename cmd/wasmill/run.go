@@ -38,6 +38,9 @@ are spread over N worker processes that trade records over an embedded NATS serv
 or over the one that --nats names. Ctrl-C ends the job in order, a second one at once.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if !cmd.Flags().Changed("nats") && o.workers == 0 {
+				o.nats = "" // configured for jobs that need it
+			}
 			if err := o.validate(); err != nil {
 				return err
 			}
