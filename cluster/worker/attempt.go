@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wasmill/wasmill/cluster"
+	"github.com/wasmill/wasmill/host"
 	"github.com/wasmill/wasmill/runtime/connector"
 	"github.com/wasmill/wasmill/runtime/exchange"
 	"github.com/wasmill/wasmill/runtime/graph"
@@ -35,9 +36,10 @@ type attempt struct {
 	commits sync.Mutex    // held by the commit that is going on
 
 	mu     sync.Mutex
-	hub    *exchange.Hub // guarded by mu
-	built  []*task.Task  // guarded by mu
-	shares []*share      // guarded by mu
+	hub    *exchange.Hub    // guarded by mu
+	built  []*task.Task     // guarded by mu
+	shares []*share         // guarded by mu
+	guests []*host.Instance // guarded by mu
 	// metrics are what guests say of themselves, by subtask: guarded by mu.
 	metrics map[id.Subtask]*guestMetrics
 	staged  map[id.Subtask][][]byte // transactions that sinks here prepared and nobody committed: guarded by mu
@@ -150,11 +152,28 @@ func (a *attempt) committer(name string) (operator.Committer, error) {
 	return nil, fmt.Errorf("the plan has no operator %s", name)
 }
 
+// stoppable has a guest end its call when the attempt does.
+func (a *attempt) stoppable(g *host.Instance) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.guests = append(a.guests, g)
+	select {
+	case <-a.over:
+		g.Stop() // it came too late for the attempt's own
+	default:
+	}
+}
+
 // stop ends the attempt and returns when nothing of it runs any more. Drop is the
 // coordinator's word that nobody will commit what is staged.
 func (a *attempt) stop(drop bool) {
 	defer close(a.stopped)
 	a.cancel(errCanceled)
+	a.mu.Lock()
+	for _, g := range a.guests {
+		g.Stop()
+	}
+	a.mu.Unlock()
 	<-a.readied
 	a.tasks.Wait()
 	if drop {

@@ -51,13 +51,17 @@ func (o *opener) instance(ctx context.Context, op *graph.Operator, subtask int, 
 	w := o.attempt.worker
 	job := o.attempt.ref.Job
 	log := w.config.Logger.With("namespace", job.Namespace, "job", job.Name, "operator", op.Name, "subtask", subtask)
-	return o.modules[op.Module.SHA256].Instantiate(ctx, host.InstanceConfig{
+	i, err := o.modules[op.Module.SHA256].Instantiate(ctx, host.InstanceConfig{
 		Subtask:     id.Subtask{Operator: op.Name, Index: subtask},
 		Parallelism: op.Parallelism, MaxParallelism: o.attempt.plan.MaxParallelism,
 		Config: op.Module.Config, Env: op.Module.Env, Limits: op.Limits, Collector: c, Logger: log,
 		Metric: o.attempt.metricsOf(op.Name, subtask).record,
-		Seed:   uint64(subtask),
+		Seed:   seed(job, op.Name, subtask),
 	})
+	if err == nil {
+		o.attempt.stoppable(i)
+	}
+	return i, err
 }
 
 // Function implements task.Opener.
