@@ -50,7 +50,7 @@ or over the one that --nats names. Ctrl-C ends the job in order, a second one at
 	o.job.add(c)
 	f := c.Flags()
 	f.IntVar(&o.workers, "workers", 0, "number of worker processes; 0: none, all in this process")
-	f.StringVar(&o.nats, "nats", "", "NATS server for --workers, instead of an embedded one")
+	f.StringVar(&o.nats, "nats", "", "NATS server for --workers, instead of an embedded one; from WASMILL_NATS, runs without --workers ignore it")
 	f.StringVarP(&o.output, "output", "o", "table", "what to print at the end: table or json")
 	f.BoolVar(&o.quiet, "quiet", false, "show no progress")
 	f.StringVar(&o.store, "store", defaultStore(), "folder for checkpoints and logs of jobs")
