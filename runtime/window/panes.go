@@ -123,12 +123,11 @@ func max2(a, b error) error {
 // seen is the last window that has given its result for a group, and the last that it
 // has forgotten: those of the operator, or of the subtask that had the group before.
 func (p *panes) seen(group int) (due, dead int64) {
-	if p.floors != nil {
-		if w := p.floors[group-p.First]; w > p.watermark {
-			return p.assigner.due(w), p.assigner.due(behind(w, p.lateness))
-		}
+	if p.floors == nil {
+		return p.due, p.dead
 	}
-	return p.due, p.dead
+	w := p.floors[group-p.First]
+	return max(p.due, p.assigner.due(w)), max(p.dead, p.assigner.due(behind(w, p.lateness)))
 }
 
 func (p *panes) process(input int, batch []byte) error {

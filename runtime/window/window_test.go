@@ -27,6 +27,7 @@ func session(gap, lateness int) graph.Window {
 //	W 20           the watermark; W inf is the end
 //	tick 60        the clock
 //	restore        snapshot, and go on in another operator
+//	restore 5      so, of a task whose watermark is 5
 func script(t *testing.T, s setup, lines string) string {
 	t.Helper()
 	s.watermark = window.Beginning
@@ -49,6 +50,9 @@ func script(t *testing.T, s setup, lines string) string {
 		case "restore":
 			next := s
 			next.restore = append(next.restore, x.snapshot())
+			if len(fields) > 1 {
+				fmt.Sscan(fields[1], &next.watermark)
+			}
 			old := x
 			x = open(t, next)
 			old.close()
@@ -220,6 +224,30 @@ func TestWindows(t *testing.T) {
 			  a [-9223372036854775808,9223372036854775807) early: x y @-9223372036854775808
 			W inf
 			  a [-9223372036854775808,9223372036854775807) on time: z @-9223372036854775808`},
+		{"what was given out is not given out again by a slower subtask", setup{window: tumbling(10, 20)}, `
+			a@1=x b@11=y
+			W 9
+			  a [0,10) on time: x @9
+			restore 3
+			W 5
+			a@2=z
+			  a [0,10) late: x z @9
+			restore -5
+			W 9
+			W 20
+			  b [10,20) on time: y @19
+			W inf`},
+		{"nor are windows that overlap", setup{window: graph.Window{Kind: graph.Sliding, Size: ms(10), Every: ms(5), Late: 1}}, `
+			a@1=x a@6=y
+			W 9
+			  a [-5,5) on time: x @4
+			  a [0,10) on time: x y @9
+			restore 2
+			a@3=z
+			  too late: z
+			W 9
+			W inf
+			  a [5,15) on time: y @14`},
 		{"inputs are joined by key and window", setup{window: tumbling(10, 0), apply: true, inputs: 2}, `
 			a@1=x b@2=y
 			a@3=u' c@4=v'
