@@ -1,11 +1,14 @@
 package connector_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -208,5 +211,23 @@ func TestStdoutThatNobodyReads(t *testing.T) {
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestWhatASinkCleansUpIsLogged(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, ".part-open-00000-0123456789abcdef"), nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	c := at("out", 0, 1, nil, nil)
+	c.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	s, err := connector.OpenSink(t.Context(), sink("file", "lines", map[string]any{"path": dir}), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if want := "namespace=default job=test operator=out subtask=0 folder=" + dir + " files=1"; !strings.Contains(log.String(), want) {
+		t.Errorf("the log does not say %q:\n%s", want, &log)
 	}
 }

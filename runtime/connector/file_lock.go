@@ -86,6 +86,9 @@ func (s *fileSink) lookAround() error {
 		}
 		staged = append(staged, path)
 	}
+	if len(staged) > 0 {
+		s.c.log().Info("removes what an earlier attempt left", "folder", s.dir, "files", len(staged))
+	}
 	for _, path := range staged {
 		if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
 			return err
