@@ -21,4 +21,4 @@ func openDisk(t testing.TB, options state.Options) state.Backend {
 	return d
 }
 
-func TestDisk(t *testing.T) { statetest.Run(t, openDisk, histories(10)) }
+func TestDisk(t *testing.T) { statetest.Run(t, openDisk, histories(6)) }
