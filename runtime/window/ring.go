@@ -88,6 +88,11 @@ func (p *panes) ringPut(out, ring []byte, pane int64, acc []byte, dead int64) ([
 	size := len(ring)
 	if len(out) > size || 4*len(out) < size {
 		size = 2 * len(out)
+		// Most rings never hold more than the panes of a window and one.
+		first, last := p.assigner.panes(0)
+		if most := ringHead + int(min(last-first+2, 1<<20))*(paneHead+len(acc)); len(out) <= most {
+			size = min(size, most)
+		}
 	}
 	for len(out)+8 <= size {
 		out = append(out, 0, 0, 0, 0, 0, 0, 0, 0)

@@ -89,27 +89,27 @@ func script(t *testing.T, s setup, lines string) string {
 	return out.String()
 }
 
-func TestWindows(t *testing.T) {
-	for _, c := range []struct {
-		name  string
-		setup setup
-		// What is played and, indented, what comes of it: results with their timestamps.
-		transcript string
-	}{
-		{"a result comes when the watermark is at the end − 1", setup{window: tumbling(10, 0)}, `
+// transcripts are what windows do.
+var transcripts = []struct {
+	name  string
+	setup setup
+	// What is played and, indented, what comes of it: results with their timestamps.
+	transcript string
+}{
+	{"a result comes when the watermark is at the end − 1", setup{window: tumbling(10, 0)}, `
 			a@0=x a@9=y a@10=z
 			W 8
 			W 9
 			  a [0,10) on time: x y @9
 			W inf
 			  a [10,20) on time: z @19`},
-		{"a record behind its window is too late", setup{window: tumbling(10, 0)}, `
+	{"a record behind its window is too late", setup{window: tumbling(10, 0)}, `
 			W 9
 			a@9=x a@10=y
 			  too late: x
 			W inf
 			  a [10,20) on time: y @19`},
-		{"within the lateness it gives another result, one for each record", setup{window: tumbling(10, 5)}, `
+	{"within the lateness it gives another result, one for each record", setup{window: tumbling(10, 5)}, `
 			a@1=x
 			W 9
 			  a [0,10) on time: x @9
@@ -122,7 +122,7 @@ func TestWindows(t *testing.T) {
 			a@5=v
 			  too late: v
 			W inf`},
-		{"sliding windows share their records", setup{window: graph.Window{Kind: graph.Sliding, Size: ms(10), Every: ms(5), Late: 1}}, `
+	{"sliding windows share their records", setup{window: graph.Window{Kind: graph.Sliding, Size: ms(10), Every: ms(5), Late: 1}}, `
 			a@1=x a@6=y a@12=z
 			W 9
 			  a [-5,5) on time: x @4
@@ -132,12 +132,12 @@ func TestWindows(t *testing.T) {
 			W inf
 			  a [5,15) on time: y z @14
 			  a [10,20) on time: z @19`},
-		{"a record late for one of its windows counts in the others", setup{window: graph.Window{Kind: graph.Sliding, Size: ms(10), Every: ms(5), Lateness: ms(1), Late: 1}}, `
+	{"a record late for one of its windows counts in the others", setup{window: graph.Window{Kind: graph.Sliding, Size: ms(10), Every: ms(5), Lateness: ms(1), Late: 1}}, `
 			W 10
 			a@7=x
 			W inf
 			  a [5,15) on time: x @14`},
-		{"sessions end a gap after their last record", setup{window: session(5, 0)}, `
+	{"sessions end a gap after their last record", setup{window: session(5, 0)}, `
 			a@0=x a@4=y a@20=z b@3=w
 			W 7
 			  b [3,8) on time: w @7
@@ -145,20 +145,20 @@ func TestWindows(t *testing.T) {
 			  a [0,9) on time: x y @8
 			W inf
 			  a [20,25) on time: z @24`},
-		{"two records one gap apart share a session", setup{window: session(5, 0)}, `
+	{"two records one gap apart share a session", setup{window: session(5, 0)}, `
 			a@0=x a@5=y b@0=x b@6=y
 			W inf
 			  b [0,5) on time: x @4
 			  a [0,10) on time: x y @9
 			  b [6,11) on time: y @10`},
-		{"a record joins two sessions", setup{window: session(5, 0)}, `
+	{"a record joins two sessions", setup{window: session(5, 0)}, `
 			a@0=x
 			a@10=y
 			restore
 			a@5=z
 			W inf
 			  a [0,15) on time: x y z @14`},
-		{"a late record makes a session longer", setup{window: session(5, 10)}, `
+	{"a late record makes a session longer", setup{window: session(5, 10)}, `
 			a@0=x
 			W 6
 			  a [0,5) on time: x @4
@@ -172,13 +172,13 @@ func TestWindows(t *testing.T) {
 			a@4=v
 			  too late: v
 			W inf`},
-		{"a late record of its own is a session", setup{window: session(5, 10)}, `
+	{"a late record of its own is a session", setup{window: session(5, 10)}, `
 			W 10
 			a@1=x a@2=y
 			  a [1,6) late: x @5
 			  a [1,7) late: x y @6
 			W inf`},
-		{"early results come by the watermark, of what is new", setup{window: graph.Window{Kind: graph.Tumbling, Size: ms(100), Late: 1, Trigger: graph.Trigger{Every: ms(10)}}}, `
+	{"early results come by the watermark, of what is new", setup{window: graph.Window{Kind: graph.Tumbling, Size: ms(100), Late: 1, Trigger: graph.Trigger{Every: ms(10)}}}, `
 			W 0
 			a@1=x b@2=y
 			W 9
@@ -192,7 +192,7 @@ func TestWindows(t *testing.T) {
 			W 99
 			  a [0,100) on time: x z @99
 			  b [0,100) on time: y @99`},
-		{"or by the clock", setup{window: graph.Window{Kind: graph.Session, Gap: ms(100), Late: 1, Trigger: graph.Trigger{Every: ms(10), Processing: true}}}, `
+	{"or by the clock", setup{window: graph.Window{Kind: graph.Session, Gap: ms(100), Late: 1, Trigger: graph.Trigger{Every: ms(10), Processing: true}}}, `
 			tick 1000
 			a@1=x
 			tick 1009
@@ -204,7 +204,7 @@ func TestWindows(t *testing.T) {
 			tick 1030
 			W inf
 			  a [1,101) on time: x @100`},
-		{"or by the number of records", setup{window: graph.Window{Kind: graph.Tumbling, Size: ms(100), Late: 1, Trigger: graph.Trigger{Count: 2}}}, `
+	{"or by the number of records", setup{window: graph.Window{Kind: graph.Tumbling, Size: ms(100), Late: 1, Trigger: graph.Trigger{Count: 2}}}, `
 			a@1=x b@1=x a@2=y a@3=z
 			  a [0,100) early: x y @99
 			restore
@@ -213,18 +213,18 @@ func TestWindows(t *testing.T) {
 			W inf
 			  a [0,100) on time: v x y z @99
 			  b [0,100) on time: x @99`},
-		{"a global window gives what it has at the end", setup{window: graph.Window{Kind: graph.Global, Late: 1}}, `
+	{"a global window gives what it has at the end", setup{window: graph.Window{Kind: graph.Global, Late: 1}}, `
 			a@5=x a@=y
 			W 100
 			a@5=z
 			W inf
 			  a [-9223372036854775808,9223372036854775807) on time: x y z @-9223372036854775808`},
-		{"or every two records, and begins anew", setup{window: graph.Window{Kind: graph.Global, Late: 1, Trigger: graph.Trigger{Count: 2, Purge: true}}}, `
+	{"or every two records, and begins anew", setup{window: graph.Window{Kind: graph.Global, Late: 1, Trigger: graph.Trigger{Count: 2, Purge: true}}}, `
 			a@1=x a@1=y a@1=z
 			  a [-9223372036854775808,9223372036854775807) early: x y @-9223372036854775808
 			W inf
 			  a [-9223372036854775808,9223372036854775807) on time: z @-9223372036854775808`},
-		{"what was given out is not given out again by a slower subtask", setup{window: tumbling(10, 20)}, `
+	{"what was given out is not given out again by a slower subtask", setup{window: tumbling(10, 20)}, `
 			a@1=x b@11=y
 			W 9
 			  a [0,10) on time: x @9
@@ -237,7 +237,7 @@ func TestWindows(t *testing.T) {
 			W 20
 			  b [10,20) on time: y @19
 			W inf`},
-		{"nor are windows that overlap", setup{window: graph.Window{Kind: graph.Sliding, Size: ms(10), Every: ms(5), Late: 1}}, `
+	{"nor are windows that overlap", setup{window: graph.Window{Kind: graph.Sliding, Size: ms(10), Every: ms(5), Late: 1}}, `
 			a@1=x a@6=y
 			W 9
 			  a [-5,5) on time: x @4
@@ -248,7 +248,7 @@ func TestWindows(t *testing.T) {
 			W 9
 			W inf
 			  a [5,15) on time: y @14`},
-		{"inputs are joined by key and window", setup{window: tumbling(10, 0), apply: true, inputs: 2}, `
+	{"inputs are joined by key and window", setup{window: tumbling(10, 0), apply: true, inputs: 2}, `
 			a@1=x b@2=y
 			a@3=u' c@4=v'
 			a@5=z
@@ -256,31 +256,31 @@ func TestWindows(t *testing.T) {
 			  c [0,10) on time: 1:v @9
 			  a [0,10) on time: 0:x 0:z 1:u @9
 			  b [0,10) on time: 0:y @9`},
-		{"sessions of several inputs", setup{window: session(5, 0), apply: true, inputs: 2}, `
+	{"sessions of several inputs", setup{window: session(5, 0), apply: true, inputs: 2}, `
 			a@0=x
 			a@8=y'
 			a@4=z'
 			W inf
 			  a [0,13) on time: 0:x 1:y 1:z @12`},
-		{"times that can't be in a window", setup{window: tumbling(10, 0)}, `
+	{"times that can't be in a window", setup{window: tumbling(10, 0)}, `
 			a@=x a@1=y
 			  rejected 0: the record has no timestamp and can't be in a window
 			W inf
 			  a [0,10) on time: y @9`},
-		{"the first and the last time", setup{window: tumbling(10, 0)}, `
+	{"the first and the last time", setup{window: tumbling(10, 0)}, `
 			a@-9223372036854775807=x a@9223372036854775806=y
 			W -9223372036854775807
 			W 0
 			  a [-9223372036854775808,-9223372036854775800) on time: x @-9223372036854775801
 			W inf
 			  a [9223372036854775800,9223372036854775807) on time: y @-9223372036854775808`},
-		{"sessions at both ends of time", setup{window: session(10, 5)}, `
+	{"sessions at both ends of time", setup{window: session(10, 5)}, `
 			a@-9223372036854775807=x a@9223372036854775806=y
 			W 0
 			  a [-9223372036854775807,-9223372036854775797) on time: x @-9223372036854775798
 			W inf
 			  a [9223372036854775806,9223372036854775807) on time: y @-9223372036854775808`},
-		{"results come by end, key group and key", setup{window: tumbling(10, 0)}, `
+	{"results come by end, key group and key", setup{window: tumbling(10, 0)}, `
 			f@12=1 e@2=1 d@2=1 c@2=1 b@2=1 a@2=1 @2=1 aa@2=1
 			W inf
 			  d [0,10) on time: 1 @9
@@ -291,7 +291,10 @@ func TestWindows(t *testing.T) {
 			  a [0,10) on time: 1 @9
 			  b [0,10) on time: 1 @9
 			  f [10,20) on time: 1 @19`},
-	} {
+}
+
+func TestWindows(t *testing.T) {
+	for _, c := range transcripts {
 		t.Run(c.name, func(t *testing.T) {
 			var played, want []string
 			for _, line := range strings.Split(strings.TrimSpace(c.transcript), "\n") {
