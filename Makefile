@@ -12,7 +12,7 @@ build: ## bin/wasmill
 
 run: build guests-quakes ## the main example: a week's strong earthquakes; needs Go only
 	bin/wasmill run examples/quakes/job.yaml
-	@echo; tail -qn 5 examples/quakes/out/part-*
+	@echo; cat examples/quakes/out/part-*
 	@echo; echo "$$(cat examples/quakes/out/part-* | wc -l) strong earthquakes in examples/quakes/out"
 
 test: guests ## every test, the SDKs' included (guests.mk)
@@ -39,3 +39,4 @@ bench: build sdk/c/example/pass.wasm sdk/go/example/pass.wasm cmd/wasmill-bench/
 	$(GO) run ./cmd/wasmill-bench -o bench.json $(BENCH)
 
 include guests.mk
+include store.mk

@@ -29,10 +29,7 @@ type Message interface{ kind() string }
 // From a worker to the coordinator.
 type (
 	// Register says that a worker is there. It is repeated until Registered comes.
-	Register struct {
-		PID   int `json:"pid"`
-		Slots int `json:"slots"`
-	}
+	Register struct{}
 	// Heartbeat says that the worker makes progress, and how far its tasks are.
 	Heartbeat struct {
 		Attempt *AttemptRef `json:"attempt,omitempty"`
@@ -75,10 +72,10 @@ type (
 		Checkpoint   uint64 `json:"checkpoint"`
 		Transactions int    `json:"transactions"`
 	}
-	// Stopped says that nothing of the attempt runs on the worker any more.
+	// Stopped says that nothing of the attempt runs on the worker any more. The last
+	// heartbeats of the attempt came before.
 	Stopped struct {
 		AttemptRef
-		Stats []Stats `json:"stats,omitempty"`
 	}
 	// ModuleRequest asks for a part of a module.
 	ModuleRequest struct {

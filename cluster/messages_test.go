@@ -18,14 +18,14 @@ import (
 var ref = AttemptRef{Job: id.Job{Namespace: "default", Name: "quakes"}, Attempt: id.Attempt{Term: 3, Number: 2}}
 
 var messages = []Message{
-	Register{PID: 7, Slots: 1}, Registered{}, Prepared{ref}, Cancel{ref, true}, Shutdown{}, Leaving{Reason: "killed"},
+	Register{}, Registered{}, Prepared{ref}, Cancel{ref, true}, Shutdown{}, Leaving{Reason: "killed"},
 	Heartbeat{Attempt: &ref, Stats: []Stats{{Operator: "in", Subtask: 1, RecordsOut: 5, Latency: []byte{1}, Metrics: []GuestMetric{{Name: "n", Kind: "gauge", Last: 2}}}}},
 	TaskFinished{AttemptRef: ref, Task: TaskRef{1, 2}, Snapshots: []Snapshot{{Operator: "out", Subtask: snapshots.Subtask{Index: 2, Finished: true, Transactions: [][]byte{[]byte("{}")}}}}},
 	CheckpointAck{AttemptRef: ref, Checkpoint: 4, Task: TaskRef{0, 1}, Snapshots: []Snapshot{{Operator: "in", Subtask: snapshots.Subtask{Index: 1, Splits: []byte(`[]`)}}}},
 	CheckpointDeclined{AttemptRef: ref, Checkpoint: 4, Task: TaskRef{0, 1}, Reason: "disk full"},
 	TriggerCheckpoint{ref, 4}, CheckpointAborted{ref, 4, "timeout"},
 	Failed{ref, Cause{Operator: "a", Subtask: 1, Class: "guest", Text: "trap"}},
-	Committed{ref, 4, 2}, Stopped{AttemptRef: ref}, ModuleRequest{SHA256: "00", Offset: 5},
+	Committed{ref, 4, 2}, Stopped{ref}, ModuleRequest{SHA256: "00", Offset: 5},
 	Prepare{AttemptRef: ref, Plan: &graph.Plan{Job: "quakes", Tasks: []graph.Task{{Operators: []int{0}, Parallelism: 1}}}, Workers: []string{"w0"}},
 	Start{ref, time.UnixMilli(1700000000000).UTC()}, Commit{ref, 4, []Transaction{{Operator: "out"}}},
 	ModuleChunk{SHA256: "00", Offset: 1, Total: 3, Data: []byte{0, 255}},
@@ -60,7 +60,7 @@ func TestForeignMessagesAreRefused(t *testing.T) {
 		"older version":   `{"v":0,"kind":"registered","body":{}}`,
 		"newer version":   `{"v":2,"kind":"registered","body":{}}`,
 		"unknown kind":    `{"v":1,"kind":"explode","body":{}}`,
-		"wrong body type": `{"v":1,"kind":"register","body":{"pid":"seven"}}`,
+		"wrong body type": `{"v":1,"kind":"heartbeat","body":{"stats":"seven"}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := Decode([]byte(data)); !errors.Is(err, fault.ErrCorrupt) {

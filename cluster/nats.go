@@ -1,7 +1,10 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 	"sync"
 
 	"github.com/nats-io/nats.go"
@@ -24,7 +27,7 @@ type NATS struct {
 // NewNATS connects for control messages. The connection is the transport's own: data
 // goes over others. A lost connection ends the transport; it is not taken up again,
 // since messages may be missing.
-func NewNATS(url, clusterName, name string, options ...nats.Option) (*NATS, error) {
+func NewNATS(address, clusterName, name string, options ...nats.Option) (*NATS, error) {
 	t := &NATS{prefix: "wasmill." + clusterName + ".control.", lost: make(chan struct{})}
 	options = append([]nats.Option{
 		nats.Name("wasmill " + name + " control"),
@@ -38,12 +41,33 @@ func NewNATS(url, clusterName, name string, options ...nats.Option) (*NATS, erro
 			t.fail(err)
 		}),
 	}, options...)
-	conn, err := nats.Connect(url, options...)
+	conn, err := nats.Connect(address, options...)
 	if err != nil {
-		return nil, fault.Transientf("connect to NATS at %s: %w", url, err)
+		if bad := (*url.Error)(nil); errors.As(err, &bad) {
+			err = bad.Err // without the address
+		}
+		return nil, fault.Transientf("connect to NATS at %s: %w", redacted(address), err)
 	}
 	t.conn = conn
 	return t, nil
+}
+
+// redacted is a list of addresses without the passwords and tokens in them.
+func redacted(addresses string) string {
+	list := strings.Split(addresses, ",")
+	for i, a := range list {
+		u, err := url.Parse(strings.TrimSpace(a))
+		switch {
+		case err != nil || u.User == nil && strings.Contains(a, "@"):
+			list[i] = "an address that can't be read"
+		case u.User != nil:
+			if _, has := u.User.Password(); !has {
+				u.User = url.UserPassword("token", "")
+			}
+			list[i] = u.Redacted()
+		}
+	}
+	return strings.Join(list, ",")
 }
 
 func (t *NATS) fail(err error) {

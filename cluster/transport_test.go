@@ -54,14 +54,14 @@ func TestTransportsKeepOrder(t *testing.T) {
 			}
 			const n = 1000
 			for i := range n {
-				if err := a.Send("b", Envelope{From: "a", Term: 4, Message: Register{PID: i}}); err != nil {
+				if err := a.Send("b", Envelope{From: "a", Term: 4, Message: ModuleRequest{Offset: i}}); err != nil {
 					t.Fatal(err)
 				}
 			}
 			for i := range n {
 				select {
 				case e := <-inbox:
-					if got := e.Message.(Register).PID; got != i || e.From != "a" || e.Term != 4 {
+					if got := e.Message.(ModuleRequest).Offset; got != i || e.From != "a" || e.Term != 4 {
 						t.Fatalf("message %d is %+v", i, e)
 					}
 				case <-time.After(10 * time.Second):

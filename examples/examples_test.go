@@ -224,8 +224,8 @@ func TestFailureLeavesNoResult(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "out")
 			args := append([]string{"run", "--quiet", "flights/job.yaml", "--set", "operators.in.with.path=" + in, "--set", "operators.out.with.path=" + out}, mode.args...)
 			c, _, stderr := command(t, nil, args...)
-			if err := c.Run(); c.ProcessState.ExitCode() < 1 {
-				t.Fatalf("run: %v\n%s", err, stderr)
+			if err := c.Run(); c.ProcessState.ExitCode() != 1 {
+				t.Fatalf("run: %v, want exit code 1\n%s", err, stderr)
 			}
 			for _, part := range []string{"parse", "the flight has no origin"} {
 				if !strings.Contains(stderr.String(), part) {

@@ -7,13 +7,16 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/wasmill/wasmill/runtime/fault"
+	"github.com/wasmill/wasmill/runtime/operator"
 	"github.com/wasmill/wasmill/sdk/abi"
 )
 
 var (
-	// errStopped unwinds the guest; the reason is in Instance.fault.
-	errStopped = errors.New("stopped")
-	errClosed  = errors.New("use instance: it is closed")
+	// ErrStopped is what a call answers that Stop ended.
+	ErrStopped = errors.New("call guest: stopped by the host")
+	// errUnwind unwinds the guest; the reason is in Instance.fault.
+	errUnwind = errors.New("unwind")
+	errClosed = errors.New("use instance: it is closed")
 )
 
 // begin resets what belongs to one call.
@@ -53,7 +56,7 @@ func (i *Instance) finish(name string, f api.Function) error {
 // write asks the guest for a buffer and puts b there.
 func (i *Instance) write(b []byte) (ptr uint32, err error) {
 	if int64(len(b)) > i.limits.Memory {
-		return 0, i.poison(fault.Guestf("%d bytes of input do not fit into limit memory %s", len(b), bytesText(i.limits.Memory)))
+		return 0, i.tooLarge(len(b))
 	}
 	i.begin()
 	i.stack[0] = uint64(len(b))
@@ -63,6 +66,9 @@ func (i *Instance) write(b []byte) (ptr uint32, err error) {
 	ptr = uint32(i.stack[0])
 	buffer, ok := i.memory.view(ptr, uint32(len(b)))
 	switch {
+	case ptr == 0 && int64(len(b)) > i.limits.Memory-int64(i.module.memoryPages)*wasmPage:
+		// No instance could have grown for it: the guest leaks nothing.
+		return 0, i.tooLarge(len(b))
 	case ptr == 0:
 		return 0, i.poison(fault.Guestf("%s has no room for %d bytes of input%s", abi.ExportAlloc, len(b), i.memoryNote()))
 	case ptr%16 != 0:
@@ -72,6 +78,12 @@ func (i *Instance) write(b []byte) (ptr uint32, err error) {
 	}
 	copy(buffer, b)
 	return ptr, nil
+}
+
+// tooLarge is about input that the guest has no room for, which it has not seen: the
+// instance goes on.
+func (i *Instance) tooLarge(size int) error {
+	return fault.Guestf("%w: %d bytes, limit memory is %s", operator.ErrTooLarge, size, bytesText(i.limits.Memory))
 }
 
 func (i *Instance) badStatus(name string, status int32) error {

@@ -88,7 +88,7 @@ func (f *hostFunc) goFunc() api.GoFunc {
 // stop ends the guest from within a host function; the current call returns err.
 func (i *Instance) stop(err error) {
 	i.fault = err
-	panic(errStopped)
+	panic(errUnwind)
 }
 
 func (i *Instance) emit(output int32, partition int, ptr, size uint32) {
@@ -127,7 +127,7 @@ func (i *Instance) reject(index uint32, reason string) {
 		i.stop(fault.Guestf("reject: called outside process"))
 	}
 	if i.inputRecords < 0 {
-		i.inputRecords = countRecords(i.input)
+		i.inputRecords = record.Count(i.input)
 	}
 	if int64(index) >= int64(i.inputRecords) {
 		i.stop(fault.Guestf("reject: no record %d, the batch has %d", index, i.inputRecords))
@@ -142,14 +142,6 @@ func (i *Instance) reject(index uint32, reason string) {
 	if err := i.collector.Reject(operator.Rejection{Index: int(index), Reason: reason}); err != nil {
 		i.stop(err)
 	}
-}
-
-func countRecords(batch []byte) int {
-	n := 0
-	for c := record.NewCursor(batch); c.Next(); {
-		n++
-	}
-	return n
 }
 
 func (i *Instance) metric(kind int32, name string, value float64) {

@@ -14,6 +14,7 @@ type Inspection struct {
 	Imports   []FunctionType  `json:"imports"`
 	Exports   []FunctionType  `json:"exports"` // functions only
 	Memory    MemoryRange     `json:"memory"`
+	Table     int64           `json:"table"`    // entries of the largest table at the start
 	Features  []string        `json:"features"` // used beyond the WebAssembly MVP
 	NoImage   string          `json:"noImage"`  // why no image can be taken; empty if one can
 	Custom    []CustomSection `json:"custom"`
@@ -68,5 +69,6 @@ func (m *Module) inspect(b *binary.Module, size int) {
 	for _, c := range b.Customs {
 		i.Custom = append(i.Custom, CustomSection{cut(c.Name), len(c.Data)})
 	}
+	i.Table = m.tableEntries
 	m.inspection = i
 }

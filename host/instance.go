@@ -34,9 +34,9 @@ type InstanceConfig struct {
 	Watermark      func() int64                               // ms since 1970; nil: there is none yet
 }
 
-// Instance is a module at work for one subtask. It is used by one goroutine. After a
+// Instance is a module at work for one subtask. It is used by one goroutine, but for Stop. After a
 // fault every call returns that fault. Its methods return guest faults
-// (fault.ErrGuest) or what the Collector answered.
+// (fault.ErrGuest), ErrStopped or what the Collector answered.
 type Instance struct {
 	module    *Module
 	config    InstanceConfig
@@ -175,6 +175,11 @@ func (i *Instance) signal(name string, f api.Function) error {
 	i.mayEmit, i.access.open = true, true
 	return i.finish(name, f)
 }
+
+// Stop ends the call in progress, or a later one, with ErrStopped at the guest's next
+// refill of fuel: after a fraction of a millisecond of its CPU time. Calls that are
+// shorter still succeed. Without safepoints it does nothing. Any goroutine may call it.
+func (i *Instance) Stop() { i.meter.stopped.Store(true) }
 
 // Close releases the instance. It is not used again.
 func (i *Instance) Close() error {

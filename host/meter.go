@@ -2,6 +2,7 @@ package host
 
 import (
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/tetratelabs/wazero/api"
@@ -18,7 +19,7 @@ const (
 	// yieldEvery is after how many slices other goroutines get a turn. The scheduler
 	// and the collector need no invitation: they stop a guest at any entry of the host.
 	// An unasked-for turn wakes an idle thread, which takes the guest to its own core.
-	yieldEvery = 8
+	yieldEvery = 4
 	// A slice in fuel, whatever was measured.
 	minSlice, maxSlice = 10_000, 4_000_000
 	// The time a unit of fuel takes, in ns: the first guess, and the least believed.
@@ -42,6 +43,8 @@ type meter struct {
 	since     time.Duration // CPU time of the thread at the last refill
 	thread    int
 	slices    uint // refilled so far
+
+	stopped atomic.Bool // set by other goroutines
 }
 
 func (m *meter) start(global api.MutableGlobal, limit time.Duration, depth int64) {
@@ -64,6 +67,9 @@ func (m *meter) refill(value uint64, depthLimit int64) (uint64, error) {
 	depth := rewrite.Depth(value)
 	if depth < 0 {
 		return 0, fault.Guestf("limit stackDepth %d exceeded", depthLimit)
+	}
+	if m.stopped.Load() {
+		return 0, ErrStopped
 	}
 	elapsed := m.elapsed(max(1, float64(m.given-rewrite.Fuel(value))))
 	if m.measuring {

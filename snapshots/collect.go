@@ -11,9 +11,13 @@ import (
 )
 
 // Retain says which checkpoints are to be retained once checkpoint n is complete: the
-// newest count, n among them, and those that others in flight build on, as far as they
-// are known: the retained one that was the newest when each of them began.
+// newest count, n among them, and those that others build on: the bases, each of which
+// was the newest when a checkpoint in flight began, and always the newest before n,
+// since more may begin before everybody knows that n is complete.
 func Retain(s *State, n uint64, count int, bases ...uint64) []uint64 {
+	if newest := s.Newest(); newest != nil {
+		bases = append(slices.Clip(bases), newest.Manifest.Checkpoint)
+	}
 	kept := []uint64{n}
 	for _, c := range s.Checkpoints {
 		number := c.Manifest.Checkpoint

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/klauspost/compress/zstd"
@@ -41,7 +42,7 @@ func (f Folder) OpenSection(ctx context.Context, s Section, spans ...Span) io.Re
 	if len(spans) == 0 {
 		spans = []Span{{0, s.Length}}
 	}
-	return &sectionReader{ctx: ctx, folder: f, section: s, spans: spans}
+	return &sectionReader{ctx: ctx, folder: f, section: s, spans: slices.Clone(spans)}
 }
 
 type sectionReader struct {
@@ -197,8 +198,11 @@ func (f Folder) readPart(ctx context.Context, pack string, offset, length int64)
 		return nil, err
 	}
 	defer r.Close()
-	b := make([]byte, length)
-	_, err = io.ReadFull(r, b)
+	// Not io.ReadFull: a damaged length would take its memory first.
+	b, err := io.ReadAll(io.LimitReader(r, length))
+	if err == nil && int64(len(b)) < length {
+		err = io.ErrUnexpectedEOF
+	}
 	return b, err
 }
 

@@ -86,6 +86,7 @@ type Coordinator struct {
 	restart   time.Time   // when the next attempt is due; zero if none is
 	stopBy    time.Time   // when patience with stopping workers ends
 	begun     time.Time
+	checked   time.Time // when members were last looked at
 	started   time.Time
 	ended     time.Time
 }
@@ -112,6 +113,7 @@ func (c *Coordinator) Run(ctx context.Context) (Result, error) {
 		return Result{}, err
 	}
 	c.begun = time.Now()
+	c.checked = c.begun
 	c.phases = newPhases(ctx, c.job.Attempt())
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()

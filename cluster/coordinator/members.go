@@ -38,8 +38,10 @@ func (c *Coordinator) receive(e cluster.Envelope) {
 			c.deploy()
 		}
 	case cluster.Heartbeat:
-		c.note(msg.Stats)
-		c.observe()
+		if msg.Attempt != nil && *msg.Attempt == c.job.Attempt() { // C2
+			c.note(msg.Stats)
+			c.observe()
+		}
 	case cluster.ModuleRequest:
 		c.reply(e.From, c.chunk(msg))
 	case cluster.Leaving:
@@ -50,9 +52,6 @@ func (c *Coordinator) receive(e cluster.Envelope) {
 		// First the job, so that it knows of its end when the final checkpoint is there.
 		c.step(FromWorker{Worker: e.From, Message: msg})
 		c.checkpointMessage(msg)
-	case cluster.Stopped:
-		c.note(msg.Stats)
-		c.step(FromWorker{Worker: e.From, Message: msg})
 	default:
 		c.step(FromWorker{Worker: e.From, Message: msg})
 	}
@@ -69,8 +68,15 @@ func (c *Coordinator) alive() []string {
 	return names
 }
 
-// checkMembers finds workers that stopped talking, and notices when too few came.
+// checkMembers finds workers that stopped talking, and notices when too few came. Time
+// in which the coordinator itself stood still does not count: nobody was heard in it.
 func (c *Coordinator) checkMembers(now time.Time) {
+	stood := now.Sub(c.checked)
+	if c.checked = now; stood > c.config.WorkerTimeout/2 {
+		for _, m := range c.members {
+			m.heard = m.heard.Add(stood)
+		}
+	}
 	for name, m := range c.members {
 		if !m.lost && now.Sub(m.heard) > c.config.WorkerTimeout {
 			c.lose(name, m, fmt.Sprintf("no heartbeat for %s", c.config.WorkerTimeout))

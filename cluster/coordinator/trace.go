@@ -14,21 +14,22 @@ import (
 // phases traces a job as one span with a child for each state it is in.
 type phases struct {
 	tracer trace.Tracer
-	ctx    context.Context
 	job    trace.Span
 	state  trace.Span
 }
 
 func newPhases(ctx context.Context, ref cluster.AttemptRef) *phases {
 	p := &phases{tracer: otel.Tracer("github.com/wasmill/wasmill")}
-	p.ctx, p.job = p.tracer.Start(ctx, "job", trace.WithAttributes(
+	_, p.job = p.tracer.Start(ctx, "job", trace.WithAttributes(
 		attribute.String("namespace", ref.Job.Namespace), attribute.String("job", ref.Job.Name),
 		attribute.String("attempt", ref.Attempt.String())))
 	p.enter(Created)
 	return p
 }
 
-func (p *phases) enter(s State) { _, p.state = p.tracer.Start(p.ctx, string(s)) }
+func (p *phases) enter(s State) {
+	_, p.state = p.tracer.Start(trace.ContextWithSpan(context.Background(), p.job), string(s))
+}
 
 // transition ends the span of a state and begins the next one's.
 func (p *phases) transition(t Transition) {

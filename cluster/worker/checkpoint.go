@@ -33,7 +33,7 @@ func (a *attempt) command(c task.Command) {
 // report sends a task's part of a checkpoint on its way. It is called by the task.
 func (a *attempt) report(m *share, c task.Checkpoint) {
 	ref := cluster.TaskRef{Task: m.task.ID, Subtask: m.subtask}
-	a.worker.tell(a.ctx, cluster.CheckpointAck{AttemptRef: a.ref, Checkpoint: c.Number, Task: ref, Snapshots: a.snapshots(m, c)})
+	a.tell(cluster.CheckpointAck{AttemptRef: a.ref, Checkpoint: c.Number, Task: ref, Snapshots: a.snapshots(m, c)})
 }
 
 func (a *attempt) decline(m *share, checkpoint uint64, reason string) {
@@ -69,6 +69,8 @@ func (a *attempt) snapshots(m *share, c task.Checkpoint) []cluster.Snapshot {
 // attempt is not over before that is.
 func (a *attempt) commit(ctx context.Context, c cluster.Commit) {
 	a.tasks.Go(func() {
+		a.commits.Lock()
+		defer a.commits.Unlock()
 		for _, t := range c.Transactions {
 			if err := a.commitOne(ctx, t); err != nil {
 				a.fail(err)
@@ -76,7 +78,7 @@ func (a *attempt) commit(ctx context.Context, c cluster.Commit) {
 			}
 			a.forget(t)
 		}
-		a.worker.tell(a.ctx, cluster.Committed{AttemptRef: a.ref, Checkpoint: c.Checkpoint, Transactions: len(c.Transactions)})
+		a.tell(cluster.Committed{AttemptRef: a.ref, Checkpoint: c.Checkpoint, Transactions: len(c.Transactions)})
 	})
 }
 
@@ -105,7 +107,7 @@ func (a *attempt) abort() {
 	all := a.staged
 	a.staged = map[id.Subtask][][]byte{}
 	a.mu.Unlock()
-	ctx := context.WithoutCancel(a.ctx)
+	ctx := context.Background() // the attempt's own has ended
 	for at, transactions := range all {
 		committer, err := a.committer(at.Operator)
 		for _, st := range transactions {

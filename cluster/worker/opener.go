@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/wasmill/wasmill/host"
@@ -17,6 +18,7 @@ import (
 // opener makes what tasks run: guests with host, the rest with connector.
 type opener struct {
 	attempt *attempt
+	ctx     context.Context         // of the attempt; task.Opener's methods have no other
 	modules map[string]*host.Module // by hash; complete after load
 }
 
@@ -45,22 +47,26 @@ func (o *opener) load(ctx context.Context) error {
 	return group.Wait()
 }
 
-func (o *opener) instance(op *graph.Operator, subtask int, c operator.Collector) (*host.Instance, error) {
+func (o *opener) instance(ctx context.Context, op *graph.Operator, subtask int, c operator.Collector) (*host.Instance, error) {
 	w := o.attempt.worker
 	job := o.attempt.ref.Job
 	log := w.config.Logger.With("namespace", job.Namespace, "job", job.Name, "operator", op.Name, "subtask", subtask)
-	return o.modules[op.Module.SHA256].Instantiate(o.attempt.ctx, host.InstanceConfig{
+	i, err := o.modules[op.Module.SHA256].Instantiate(ctx, host.InstanceConfig{
 		Subtask:     id.Subtask{Operator: op.Name, Index: subtask},
 		Parallelism: op.Parallelism, MaxParallelism: o.attempt.plan.MaxParallelism,
 		Config: op.Module.Config, Env: op.Module.Env, Limits: op.Limits, Collector: c, Logger: log,
 		Metric: o.attempt.metricsOf(op.Name, subtask).record,
-		Seed:   uint64(subtask),
+		Seed:   seed(job, op.Name, subtask),
 	})
+	if err == nil {
+		o.attempt.stoppable(i)
+	}
+	return i, err
 }
 
 // Function implements task.Opener.
-func (o *opener) Function(op *graph.Operator, subtask int, c operator.Collector) (operator.Function, error) {
-	i, err := o.instance(op, subtask, c)
+func (o *opener) Function(ctx context.Context, op *graph.Operator, subtask int, c operator.Collector) (operator.Function, error) {
+	i, err := o.instance(ctx, op, subtask, c)
 	if err != nil {
 		return nil, err
 	}
@@ -72,9 +78,9 @@ func (o *opener) Function(op *graph.Operator, subtask int, c operator.Collector)
 }
 
 // Source implements task.Opener.
-func (o *opener) Source(op *graph.Operator, subtask int, c operator.Collector, started time.Time, splits []operator.Split) (operator.Source, error) {
+func (o *opener) Source(ctx context.Context, op *graph.Operator, subtask int, c operator.Collector, started time.Time, splits []operator.Split) (operator.Source, error) {
 	if op.Module != nil {
-		i, err := o.instance(op, subtask, c)
+		i, err := o.instance(ctx, op, subtask, c)
 		if err != nil {
 			return nil, err
 		}
@@ -86,16 +92,16 @@ func (o *opener) Source(op *graph.Operator, subtask int, c operator.Collector, s
 	}
 	cc := o.context(op, subtask)
 	cc.Collector, cc.Started, cc.Restore = c, started, splits
-	return connector.OpenSource(o.attempt.ctx, op, cc)
+	return connector.OpenSource(ctx, op, cc)
 }
 
 // Sink implements task.Opener.
-func (o *opener) Sink(op *graph.Operator, subtask int, restored bool) (operator.Sink, error) {
+func (o *opener) Sink(ctx context.Context, op *graph.Operator, subtask int, restored bool) (operator.Sink, error) {
 	cc := o.context(op, subtask)
 	if restored {
 		cc.Restore = []operator.Split{}
 	}
-	return connector.OpenSink(o.attempt.ctx, op, cc)
+	return connector.OpenSink(ctx, op, cc)
 }
 
 func (o *opener) context(op *graph.Operator, subtask int) connector.Context {
@@ -112,3 +118,8 @@ type guestSource struct{ *host.Instance }
 
 func (guestSource) Ready() <-chan struct{}     { return nil }
 func (guestSource) Position() []operator.Split { return nil }
+
+// seed is what the random numbers of a subtask come from: the same in every run.
+func seed(job id.Job, operator string, subtask int) uint64 {
+	return xxhash.Sum64String(fmt.Sprintf("%s/%s/%d", job, operator, subtask))
+}

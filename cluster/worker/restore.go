@@ -2,6 +2,7 @@ package worker
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -15,11 +16,11 @@ import (
 
 // takeUp reads the checkpoint to go on from, and makes visible what it had staged: the
 // attempt that took it may have died before it could (D5).
-func (a *attempt) takeUp() error {
+func (a *attempt) takeUp(ctx context.Context) error {
 	if a.from == 0 {
 		return nil
 	}
-	manifest, err := a.worker.config.Manifest(a.ctx, a.ref.Job, a.from)
+	manifest, err := a.worker.config.Manifest(ctx, a.ref.Job, a.from)
 	if err != nil {
 		return fmt.Errorf("read checkpoint %d: %w", a.from, err)
 	}
@@ -35,7 +36,7 @@ func (a *attempt) takeUp() error {
 				continue
 			}
 			for _, data := range s.Transactions {
-				if err := a.commitOne(a.ctx, cluster.Transaction{Operator: op.Name, Subtask: s.Index, Data: data}); err != nil {
+				if err := a.commitOne(ctx, cluster.Transaction{Operator: op.Name, Subtask: s.Index, Data: data}); err != nil {
 					return err
 				}
 			}

@@ -76,7 +76,8 @@ func watch(ctx context.Context, beats <-chan string, exited <-chan error, ping f
 	tick := time.NewTicker(pingEvery)
 	defer tick.Stop()
 	// The first beat may take as long as a process needs to start on a busy machine.
-	deadline := time.Now().Add(10 * silenceMax)
+	last := time.Now()
+	deadline := last.Add(10 * silenceMax)
 	for {
 		select {
 		case <-ctx.Done():
@@ -93,6 +94,7 @@ func watch(ctx context.Context, beats <-chan string, exited <-chan error, ping f
 			}
 			deadline = time.Now().Add(silenceMax)
 		case now := <-tick.C:
+			deadline = deadline.Add(stoodStill(now, &last))
 			if now.After(deadline) {
 				return fmt.Errorf("engine killed: it made no progress for %s", silenceMax)
 			}
@@ -126,25 +128,7 @@ func Supervised(parent context.Context) (context.Context, func(stuck error)) {
 	ctx, cancel := context.WithCancelCause(parent)
 	beats := os.NewFile(beatFile, "beats")
 	pings := lines(parent, os.NewFile(pingFile, "pings"))
-	go func() {
-		silence := time.NewTimer(silenceMax)
-		defer silence.Stop()
-		for {
-			select {
-			case <-parent.Done():
-				return
-			case _, open := <-pings:
-				if !open {
-					cancel(errors.New("supervisor is gone"))
-					return
-				}
-				silence.Reset(silenceMax)
-			case <-silence.C:
-				cancel(fmt.Errorf("supervisor was silent for %s", silenceMax))
-				return
-			}
-		}
-	}()
+	go func() { cancel(heed(parent, pings)) }()
 	return ctx, func(stuck error) {
 		line := "\n"
 		if stuck != nil {
@@ -153,4 +137,39 @@ func Supervised(parent context.Context) (context.Context, func(stuck error)) {
 		// A failed write means that the supervisor is gone; the pings say so, too.
 		beats.WriteString(line)
 	}
+}
+
+// heed returns why an engine must end: its pings have ended, or none comes.
+func heed(ctx context.Context, pings <-chan string) error {
+	tick := time.NewTicker(pingEvery)
+	defer tick.Stop()
+	last := time.Now()
+	deadline := last.Add(silenceMax)
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case _, open := <-pings:
+			if !open {
+				return errors.New("supervisor is gone")
+			}
+			deadline = time.Now().Add(silenceMax)
+		case now := <-tick.C:
+			deadline = deadline.Add(stoodStill(now, &last))
+			if now.After(deadline) {
+				return fmt.Errorf("supervisor was silent for %s", silenceMax)
+			}
+		}
+	}
+}
+
+// stoodStill is for how long a watcher did not run itself, by its own ticks: whoever
+// stops all processes, as a terminal does, does not make one of them late.
+func stoodStill(now time.Time, last *time.Time) time.Duration {
+	gap := now.Sub(*last)
+	*last = now
+	if gap < 2*pingEvery {
+		return 0
+	}
+	return gap
 }

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/wasmill/wasmill/cluster"
@@ -48,11 +47,15 @@ type Config struct {
 
 // Worker is one worker. Run is called once.
 type Worker struct {
-	config     Config
+	config   Config
+	attempt  *attempt // the one that runs, if any
+	stopping *attempt // the one before, which may not be gone yet
+	events   chan cluster.Message
+	chunks   chan cluster.ModuleChunk
+	ended    chan struct{} // closed when Run returns
+	term     uint64        // the highest that a message came under
+
 	registered bool
-	attempt    *attempt // the one that runs, if any
-	events     chan cluster.Message
-	chunks     chan cluster.ModuleChunk
 }
 
 // New makes a worker; it starts nothing.
@@ -61,7 +64,7 @@ func New(c Config) *Worker {
 		c.Logger = slog.Default()
 	}
 	return &Worker{
-		config: c, events: make(chan cluster.Message, 16), chunks: make(chan cluster.ModuleChunk, 1),
+		config: c, events: make(chan cluster.Message, 16), chunks: make(chan cluster.ModuleChunk, 1), ended: make(chan struct{}),
 	}
 }
 
@@ -87,6 +90,10 @@ func (w *Worker) Run(ctx context.Context) error {
 		case <-w.config.Transport.Lost():
 			return w.config.Transport.Err()
 		case e := <-inbox:
+			if e.Term < w.term {
+				continue // from a coordinator that was deposed (C1)
+			}
+			w.term = e.Term
 			switch m := e.Message.(type) {
 			case cluster.Registered:
 				w.registered = true
@@ -110,7 +117,7 @@ func (w *Worker) Run(ctx context.Context) error {
 // register says that the worker is there, until Registered comes: in one process the
 // coordinator may not listen yet.
 func (w *Worker) register() {
-	if err := w.config.Transport.Send(cluster.CoordinatorAddress, w.envelope(cluster.Register{PID: os.Getpid(), Slots: 1})); err != nil {
+	if err := w.config.Transport.Send(cluster.CoordinatorAddress, w.envelope(cluster.Register{})); err != nil {
 		w.config.Logger.Debug("not registered yet", "worker", w.config.Name, "err", err)
 	}
 }
@@ -149,14 +156,8 @@ func (w *Worker) receive(ctx context.Context, m cluster.Message) {
 		}
 	case cluster.Cancel:
 		if w.runs(m.AttemptRef) {
-			w.attempt.cancel(errCanceled)
-			stats := w.attempt.wait()
-			if m.Drop {
-				w.attempt.abort()
-			}
-			w.attempt = nil
-			w.send(cluster.Stopped{AttemptRef: m.AttemptRef, Stats: stats})
-		} else {
+			w.stop(m.Drop, true)
+		} else if w.stopping == nil || w.stopping.ref != m.AttemptRef {
 			w.send(cluster.Stopped{AttemptRef: m.AttemptRef})
 		}
 	case cluster.ModuleChunk:
@@ -176,30 +177,50 @@ func (w *Worker) prepare(ctx context.Context, p cluster.Prepare) {
 		if !w.attempt.ref.Attempt.Before(p.Attempt) {
 			return // a repeated or an older one (C2)
 		}
-		w.drop()
+		w.stop(false, false)
 	}
-	w.attempt = newAttempt(ctx, w, p)
-	go w.attempt.prepare()
+	w.attempt = newAttempt(w, p)
+	ctx, w.attempt.cancel = context.WithCancelCause(ctx)
+	w.attempt.over = ctx.Done()
+	go w.attempt.run(ctx, w.stopping)
 }
 
-// drop ends what runs without telling anybody.
+// stop ends the attempt in the background, since a guest may take its time. If the
+// coordinator asked for it, it is told when nothing runs any more.
+func (w *Worker) stop(drop, asked bool) {
+	a := w.attempt
+	w.attempt, w.stopping = nil, a
+	go func() {
+		a.stop(drop)
+		if !asked {
+			return
+		}
+		for _, m := range a.heartbeats(true) {
+			w.tell(w.ended, m)
+		}
+		w.tell(w.ended, cluster.Stopped{AttemptRef: a.ref})
+	}()
+}
+
+// drop ends what runs; what is staged stays for whoever goes on or begins anew.
 func (w *Worker) drop() {
 	if w.attempt != nil {
-		w.attempt.cancel(errCanceled)
-		w.attempt.wait()
-		w.attempt = nil
+		w.stop(false, false)
+	}
+	close(w.ended)
+	if w.stopping != nil {
+		<-w.stopping.stopped
 	}
 }
 
 func (w *Worker) beat() {
-	beat := cluster.Heartbeat{}
-	if w.attempt != nil {
-		beat.Attempt = &w.attempt.ref
+	if w.attempt == nil {
+		w.send(cluster.Heartbeat{})
+	} else {
 		w.attempt.probe()
-		beat.Stats = w.attempt.stats(false)
-	}
-	if w.registered {
-		w.send(beat)
+		for _, m := range w.attempt.heartbeats(false) {
+			w.send(m)
+		}
 	}
 	if w.config.Beat != nil {
 		var stuck error
@@ -214,7 +235,7 @@ func (w *Worker) beat() {
 func (w *Worker) fetch(ctx context.Context, sha256 string) ([]byte, error) {
 	var wasm []byte
 	for {
-		w.tell(ctx, cluster.ModuleRequest{SHA256: sha256, Offset: len(wasm)})
+		w.tell(ctx.Done(), cluster.ModuleRequest{SHA256: sha256, Offset: len(wasm)})
 		select {
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
@@ -238,10 +259,10 @@ func (w *Worker) fetch(ctx context.Context, sha256 string) ([]byte, error) {
 // fetchPatience is how long an answer may take before the question is repeated.
 const fetchPatience = 5 * time.Second
 
-// tell hands a message to Run, which sends it.
-func (w *Worker) tell(ctx context.Context, m cluster.Message) {
+// tell hands a message to Run, which sends it, unless it is over.
+func (w *Worker) tell(over <-chan struct{}, m cluster.Message) {
 	select {
 	case w.events <- m:
-	case <-ctx.Done():
+	case <-over:
 	}
 }

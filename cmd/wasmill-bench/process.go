@@ -73,7 +73,7 @@ func busyNote() string {
 		return ""
 	}
 	var load float64
-	if _, err := fmt.Sscan(string(text), &load); err != nil || load < 0.5*float64(runtime.NumCPU()) {
+	if _, err := fmt.Sscan(string(text), &load); err != nil || load < float64(runtime.NumCPU()) {
 		return ""
 	}
 	return fmt.Sprintf("The machine is busy: a load of %.1f on %d processors. Figures will be low.", load, runtime.NumCPU())

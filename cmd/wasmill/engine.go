@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"syscall"
 
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
@@ -45,7 +46,7 @@ func engineCommand() *cobra.Command {
 // supervise runs an engine until it ends or whoever started the supervisor is gone,
 // and tells the coordinator if it ended badly.
 func supervise(ctx context.Context, name string) error {
-	signal.Ignore(os.Interrupt) // the terminal's goes to all; the one who ends a job is the coordinator
+	signal.Ignore(os.Interrupt, syscall.SIGPIPE) // the terminal's goes to all; the one who ends a job is the coordinator
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find own binary: %w", err)
@@ -75,7 +76,7 @@ var errReleased = errors.New("released")
 
 // engine is the process that runs guests.
 func engine(cmd *cobra.Command, name string) error {
-	signal.Ignore(os.Interrupt)
+	signal.Ignore(os.Interrupt, syscall.SIGPIPE)
 	ctx, beat := worker.Supervised(cmd.Context())
 	h, err := host.New(ctx, hostConfig(cmd))
 	if err != nil {

@@ -60,7 +60,8 @@ func readJob(cmd *cobra.Command, file string, f jobFlags, load loader) (*graph.P
 		if err != nil {
 			return graph.ModuleInfo{}, err
 		}
-		return graph.ModuleInfo{Description: m.Description(), SHA256: m.SHA256()}, nil
+		i := m.Inspect()
+		return graph.ModuleInfo{Description: m.Description(), SHA256: i.SHA256, Memory: i.Memory.Min, Table: i.Table}, nil
 	}
 	plan, err := graph.Load(file, data, options, resolve, connector.Catalog())
 	if err != nil {

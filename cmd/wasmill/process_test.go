@@ -293,6 +293,40 @@ func TestAnUnreachableNATSServerIsNamed(t *testing.T) {
 	}
 }
 
+// A guest that would run for minutes does not hold up the end of its job.
+func TestCtrlCEndsAGuestsCall(t *testing.T) {
+	for name, workers := range map[string]string{"in one process": "0", "over NATS": "1"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, "loop.wasm"), guests["loop.wasm"], 0o644); err != nil {
+				t.Fatal(err)
+			}
+			out, job := filepath.Join(dir, "out"), filepath.Join(dir, "job.yaml")
+			text := `
+version: 1
+job: looping
+operators:
+  in: {source: values, with: {records: [a]}}
+  loop: {module: loop.wasm, inputs: [in], limits: {cpuPerBatch: 10m}}
+  out: {sink: file, inputs: [loop], with: {path: out}}
+`
+			if err := os.WriteFile(job, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			p := start(t, job, t.TempDir(), "--workers", workers)
+			p.stderr.waitFor(t, "to=running")
+			signalTo(t, p.cmd.Process.Pid, syscall.SIGINT)
+			if code := p.wait(t, 10*time.Second); code != exitInterrupted {
+				t.Errorf("exit code %d, want %d:\n%s", code, exitInterrupted, p.stderr)
+			}
+			if left := append(matches(t, out, "*"), matches(t, out, ".part*")...); len(left) > 0 {
+				t.Errorf("left behind: %s", left)
+			}
+		})
+	}
+}
+
 func TestCtrlCLeavesNothingBehind(t *testing.T) {
 	for name, args := range map[string][]string{"in one process": nil, "over NATS": {"--workers", "2"}} {
 		t.Run(name, func(t *testing.T) {

@@ -38,6 +38,9 @@ are spread over N worker processes that trade records over an embedded NATS serv
 or over the one that --nats names. Ctrl-C ends the job in order, a second one at once.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if !cmd.Flags().Changed("nats") && o.workers == 0 {
+				o.nats = "" // configured for jobs that need it
+			}
 			if err := o.validate(); err != nil {
 				return err
 			}
@@ -47,7 +50,7 @@ or over the one that --nats names. Ctrl-C ends the job in order, a second one at
 	o.job.add(c)
 	f := c.Flags()
 	f.IntVar(&o.workers, "workers", 0, "number of worker processes; 0: none, all in this process")
-	f.StringVar(&o.nats, "nats", "", "NATS server for --workers, instead of an embedded one")
+	f.StringVar(&o.nats, "nats", "", "NATS server for --workers, instead of an embedded one; from WASMILL_NATS, runs without --workers ignore it")
 	f.StringVarP(&o.output, "output", "o", "table", "what to print at the end: table or json")
 	f.BoolVar(&o.quiet, "quiet", false, "show no progress")
 	f.StringVar(&o.store, "store", defaultStore(), "folder for checkpoints and logs of jobs")
@@ -71,6 +74,7 @@ func (o *runOptions) validate() error {
 func run(cmd *cobra.Command, file string, o runOptions) error {
 	ctx, stop := interruptible(cmd.Context())
 	defer stop()
+	signal.Ignore(syscall.SIGPIPE) // a reader that has gone is an error of the sink
 	h, err := host.New(ctx, hostConfig(cmd))
 	if err != nil {
 		return err
@@ -98,7 +102,7 @@ func run(cmd *cobra.Command, file string, o runOptions) error {
 	if err != nil {
 		return err
 	}
-	workers, err := startWorkers(cmd, o, modules, store)
+	workers, err := startWorkers(cmd, o, modules, store, history.term)
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ import (
 type workers struct {
 	transport cluster.Transport
 	count     int
+	term      uint64 // that workers obey
 	server    *server.Server
 	start     func(name string) (*child, error)
 	local     chan error // from the worker in this process
@@ -51,17 +52,17 @@ type child struct {
 // localName is the worker of this process.
 const localName = "local"
 
-func startWorkers(cmd *cobra.Command, o runOptions, modules *worker.Modules, store *jobStore) (*workers, error) {
+func startWorkers(cmd *cobra.Command, o runOptions, modules *worker.Modules, store *jobStore, term uint64) (*workers, error) {
 	if o.workers == 0 {
-		return startLocal(cmd.Context(), modules, store), nil
+		return startLocal(cmd.Context(), modules, store, term), nil
 	}
-	return startProcesses(o, inheritedConfig(cmd, store))
+	return startProcesses(o, inheritedConfig(cmd, store), term)
 }
 
 // startLocal starts the worker of this process. An interrupt ends it through the
 // coordinator, so ctx must outlive that.
-func startLocal(ctx context.Context, modules *worker.Modules, store *jobStore) *workers {
-	w := &workers{transport: cluster.NewLocal(), count: 1, local: make(chan error, 1)}
+func startLocal(ctx context.Context, modules *worker.Modules, store *jobStore, term uint64) *workers {
+	w := &workers{transport: cluster.NewLocal(), count: 1, term: term, local: make(chan error, 1)}
 	one := worker.New(worker.Config{
 		Name: localName, Transport: w.transport, Modules: modules, Manifest: store.manifest, Stdin: os.Stdin, Stdout: os.Stdout,
 	})
@@ -69,8 +70,8 @@ func startLocal(ctx context.Context, modules *worker.Modules, store *jobStore) *
 	return w
 }
 
-func startProcesses(o runOptions, config inherited) (*workers, error) {
-	w := &workers{count: o.workers, children: map[string]*child{}}
+func startProcesses(o runOptions, config inherited, term uint64) (*workers, error) {
+	w := &workers{count: o.workers, term: term, children: map[string]*child{}}
 	address := o.nats
 	if address == "" {
 		var err error
@@ -180,11 +181,14 @@ func (w *workers) stop() usage {
 	peak := peakRSS(pids)
 	for name := range left {
 		// A worker that can't be told loses its leash below.
-		_ = w.transport.Send(name, cluster.Envelope{From: cluster.CoordinatorAddress, Message: cluster.Shutdown{}})
+		_ = w.transport.Send(name, cluster.Envelope{From: cluster.CoordinatorAddress, Term: w.term, Message: cluster.Shutdown{}})
 	}
 	if w.local != nil {
-		_ = w.transport.Send(localName, cluster.Envelope{From: cluster.CoordinatorAddress, Message: cluster.Shutdown{}})
-		<-w.local
+		_ = w.transport.Send(localName, cluster.Envelope{From: cluster.CoordinatorAddress, Term: w.term, Message: cluster.Shutdown{}})
+		select {
+		case <-w.local:
+		case <-time.After(shutdownPatience): // it ends with the process
+		}
 	}
 	patience := time.After(shutdownPatience)
 	for _, c := range left {

@@ -8,6 +8,7 @@
 package connector
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -31,7 +32,7 @@ type Context struct {
 	Restore []operator.Split
 	// Collector takes what a source gives out, at output 0, and what it rejects.
 	Collector operator.Collector
-	Logger    *slog.Logger
+	Logger    *slog.Logger // slog.Default by default; what is said is labelled with the subtask
 	// Started is the job's start, the same for all subtasks; a schedule counts from it.
 	Started time.Time
 	// Stdin is nil where the job's input can't be read.
@@ -39,6 +40,10 @@ type Context struct {
 	// Stdout takes whole lines, from several subtasks at once: it must be safe for
 	// concurrent use.
 	Stdout io.Writer
+}
+
+func (c Context) log() *slog.Logger {
+	return cmp.Or(c.Logger, slog.Default()).With("namespace", c.Job.Namespace, "job", c.Job.Name, "operator", c.Subtask.Operator, "subtask", c.Subtask.Index)
 }
 
 // batchBytes is the size at which a source gives out a batch, and the most that an
@@ -56,7 +61,8 @@ func OpenSource(ctx context.Context, op *graph.Operator, c Context) (operator.So
 }
 
 // OpenSink opens the sink of one subtask. What it writes with is free of what earlier
-// attempts of the subtask left unfinished. The error is like OpenSource's.
+// attempts of the subtask left unfinished. A sink whose destination makes it wait does
+// so until ctx ends, at most. The error is like OpenSource's.
 func OpenSink(ctx context.Context, op *graph.Operator, c Context) (operator.Sink, error) {
 	spec, ok := sinks[op.Connector]
 	if !ok {

@@ -134,6 +134,7 @@ func TestFileSinkCommits(t *testing.T) {
 				}
 				return s.(operator.TwoPhaseSink), nil
 			},
+			Crash:     func(s operator.TwoPhaseSink) { connector.Crash(s) },
 			Committer: func() (operator.Committer, error) { return connector.OpenCommitter(op) },
 			Visible: func() (values []string, err error) {
 				paths, err := filepath.Glob(filepath.Join(dir, "part-*"))

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/wasmill/wasmill/runtime/fault"
 	"github.com/wasmill/wasmill/runtime/graph"
@@ -30,48 +31,60 @@ func openFileCommitter(op *graph.Operator) (operator.Committer, error) {
 	return fileCommitter{dir}, err
 }
 
-// Commit makes a transaction visible. The first of a run from nothing removes, before
-// that, what earlier runs left. The list of it goes last, so that a crash in between
-// is made up for when the commit is repeated; and a file is only removed while it is
-// the one that was listed, so that a commit repeated late takes nothing from a newer
-// one.
+// Commit makes a transaction visible. The first of a run from nothing then removes
+// what earlier runs left. The list of it goes last, so that a crash in between is made
+// up for when the commit is repeated; and a file is only removed, or replaced, while it
+// is the one that was listed, so that a commit repeated late takes nothing from a newer
+// one. Two may commit the same transaction at once: both succeed.
 func (f fileCommitter) Commit(_ context.Context, t operator.Transaction) error {
 	tx, err := readTransaction(t)
 	if err != nil {
 		return err
 	}
-	if tx.Marker != "" {
-		if err := f.removeEarlier(tx.Marker); err != nil {
-			return err
-		}
+	earlier, err := f.readMarker(tx.Marker)
+	if err != nil {
+		return err
 	}
 	if tx.Staged != "" {
-		if err := f.publish(tx); err != nil {
+		if err := f.publish(tx, earlier); err != nil {
 			return err
 		}
 	}
 	if err := syncFolder(f.dir); err != nil {
 		return f.failed("sync folder", err)
 	}
-	return nil
+	if tx.Marker == "" {
+		return nil
+	}
+	return f.removeEarlier(tx.Marker, earlier)
 }
 
-func (f fileCommitter) removeEarlier(marker string) error {
+// readMarker gives the files to replace: none if there is no marker, or none any more.
+func (f fileCommitter) readMarker(marker string) ([]earlierFile, error) {
+	if marker == "" {
+		return nil, nil
+	}
 	text, err := os.ReadFile(filepath.Join(f.dir, marker))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // done before
+		return nil, nil // done before
 	}
 	if err != nil {
-		return f.failed("read marker", err)
+		return nil, f.failed("read marker", err)
 	}
 	var earlier []earlierFile
 	if err := json.Unmarshal(text, &earlier); err != nil {
-		return placed(filepath.Join(f.dir, marker), "", fault.As(fault.ErrCorrupt, fmt.Errorf("read marker: %w", err)))
+		return nil, placed(filepath.Join(f.dir, marker), "", fault.As(fault.ErrCorrupt, fmt.Errorf("read marker: %w", err)))
 	}
-	for _, file := range stillThere(f.dir, earlier) {
+	for _, file := range earlier {
 		if part, ok := parsePart(file.Name); !ok || part.stage != visible {
-			return placed(filepath.Join(f.dir, marker), "", fault.Corruptf("read marker: %q is no result file", file.Name))
+			return nil, placed(filepath.Join(f.dir, marker), "", fault.Corruptf("read marker: %q is no result file", file.Name))
 		}
+	}
+	return earlier, nil
+}
+
+func (f fileCommitter) removeEarlier(marker string, earlier []earlierFile) error {
+	for _, file := range stillThere(f.dir, earlier) {
 		if err := f.remove(file.Name); err != nil {
 			return f.failed("remove earlier result", err)
 		}
@@ -82,24 +95,46 @@ func (f fileCommitter) removeEarlier(marker string) error {
 	if err := f.remove(marker); err != nil {
 		return f.failed("remove marker", err)
 	}
+	if err := syncFolder(f.dir); err != nil {
+		return f.failed("sync folder", err)
+	}
 	return nil
 }
 
-func (f fileCommitter) publish(tx fileTransaction) error {
-	staged, final := filepath.Join(f.dir, tx.Staged), filepath.Join(f.dir, visibleName(tx.Checkpoint, tx.Subtask))
-	isStaged, isFinal := exists(staged), exists(final)
-	switch {
-	case !isStaged && isFinal:
-		return nil // committed before
-	case !isStaged:
-		return placed(staged, "somebody has removed it; the results of this checkpoint are lost", fault.Corruptf("commit file: what was prepared is gone"))
-	case isFinal:
-		return placed(final, "give every sink and job a folder of its own", errors.New("commit file: a file of this name is there and was not when the job began"))
+// publish looks for the visible file before it looks for the staged one: who renames
+// at the same time makes the first appear and the second vanish in one step.
+func (f fileCommitter) publish(tx fileTransaction, earlier []earlierFile) error {
+	staged, name := filepath.Join(f.dir, tx.Staged), visibleName(tx.Checkpoint, tx.Subtask)
+	taken := vacant(f.dir, name, earlier)
+	if exists(staged) {
+		if taken != nil {
+			return taken
+		}
+		err := os.Rename(staged, filepath.Join(f.dir, name))
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return f.failed("rename file", err)
+		}
 	}
-	if err := os.Rename(staged, final); err != nil {
-		return f.failed("rename file", err)
+	if vacant(f.dir, name, earlier) != nil {
+		return nil // committed before, or by somebody else just now
 	}
-	return nil
+	return placed(staged, "somebody has removed it; the results of this checkpoint are lost", fault.Corruptf("commit file: what was prepared is gone"))
+}
+
+// vacant is nil if a visible file may take a name: nothing has it but, perhaps, a
+// result of an earlier run.
+func vacant(dir, name string, earlier []earlierFile) error {
+	path := filepath.Join(dir, name)
+	if !exists(path) {
+		return nil
+	}
+	if now, ok := identify(dir, name); ok && slices.Contains(earlier, now) {
+		return nil
+	}
+	return placed(path, "give every sink and job a folder of its own", errors.New("commit file: a file of this name is there and was not when the job began"))
 }
 
 // Abort drops a transaction that was not committed.

@@ -12,7 +12,6 @@ import (
 
 	"github.com/wasmill/wasmill/runtime/graph"
 	"github.com/wasmill/wasmill/runtime/operator"
-	"github.com/wasmill/wasmill/runtime/record"
 )
 
 // fileSink stages what it writes at its destination, in files that begin with a dot
@@ -20,14 +19,12 @@ import (
 type fileSink struct {
 	dir     string
 	c       Context
-	encode  encode
-	cursor  record.Cursor // of the batch being written; here, so that it is not allocated for each
+	lines   lines // encoded, not written yet
 	create  func(path string) (*os.File, error)
-	open    string // name of the file being written; "" for none
+	open    string // name of the file being written, which is locked; "" for none
 	file    *os.File
-	written bool   // the file has bytes
-	buf     []byte // encoded, not written yet
-	broken  error  // a write that failed: part of buf may be in the file
+	written bool  // the file has bytes
+	broken  error // a write that failed: part of lines may be in the file
 	// earlier is, in a run from nothing, what earlier runs left of this subtask's
 	// share; it goes when the first transaction is committed.
 	earlier []earlierFile
@@ -35,20 +32,17 @@ type fileSink struct {
 
 const sinkBuffer = 256 << 10
 
-func openFileSink(_ context.Context, op *graph.Operator, c Context) (operator.Sink, error) {
+func openFileSink(ctx context.Context, op *graph.Operator, c Context) (operator.Sink, error) {
 	dir, err := sinkFolder(op)
 	if err != nil {
 		return nil, err
 	}
-	s := &fileSink{dir: dir, c: c, encode: encoderOf(op.Format.Encode), create: createNew}
+	s := &fileSink{dir: dir, c: c, lines: lines{encode: encoderOf(op.Format.Encode)}, create: createNew}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, s.failed("make folder", err)
 	}
-	if err := s.lookAround(); err != nil {
-		return nil, s.failed("clean folder", err)
-	}
 	// A folder that can't be written to is told before the first record is read.
-	if err := s.begin(); err != nil {
+	if err := s.moveIn(ctx); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -66,33 +60,6 @@ func createNew(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 }
 
-// lookAround removes what earlier attempts of this subtask staged. Of p subtasks,
-// subtask i answers for all files whose subtask number leaves the remainder i when
-// divided by p, so that no two meet, nor is any file of a larger run forgotten. In a
-// run that goes on, what is prepared stays: the committer has still to end it.
-func (s *fileSink) lookAround() error {
-	entries, err := os.ReadDir(s.dir)
-	if err != nil {
-		return err
-	}
-	for _, entry := range entries {
-		part, ok := parsePart(entry.Name())
-		if !ok || part.subtask%s.c.Parallelism != s.c.Subtask.Index || s.c.Restore != nil && part.stage != writing {
-			continue
-		}
-		if part.stage == visible {
-			if f, ok := identify(s.dir, entry.Name()); ok {
-				s.earlier = append(s.earlier, f)
-			}
-			continue
-		}
-		if err := os.Remove(filepath.Join(s.dir, entry.Name())); err != nil && !os.IsNotExist(err) {
-			return err
-		}
-	}
-	return nil
-}
-
 func (s *fileSink) begin() error {
 	var nonce [8]byte
 	rand.Read(nonce[:])
@@ -101,40 +68,30 @@ func (s *fileSink) begin() error {
 	if err != nil {
 		return s.failed("create file", err)
 	}
+	if _, err := lock(file); err != nil {
+		file.Close()
+		os.Remove(file.Name())
+		return s.failed("lock file", err)
+	}
 	s.open, s.file, s.written = name, file, false
 	return nil
 }
 
 func (s *fileSink) Write(batch []byte) error {
-	s.cursor = *record.NewCursor(batch)
-	for s.cursor.Next() {
-		if s.buf = s.encode(s.buf, &s.cursor.Record); len(s.buf) >= sinkBuffer {
-			if err := s.Flush(); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return s.lines.write(batch, sinkBuffer, s.Flush)
 }
 
 // Flush hands what is encoded to the operating system.
 func (s *fileSink) Flush() error {
-	if s.broken != nil || len(s.buf) == 0 {
+	if s.broken != nil || len(s.lines.text) == 0 {
 		return s.broken
 	}
-	if s.file == nil {
-		if err := s.begin(); err != nil {
-			return err
-		}
-	}
-	if _, err := s.file.Write(s.buf); err != nil {
+	if _, err := s.file.Write(s.lines.text); err != nil {
 		s.broken = s.failed("write file", err)
 		return s.broken
 	}
 	s.written = true
-	if s.buf = s.buf[:0]; cap(s.buf) > 4*sinkBuffer {
-		s.buf = nil
-	}
+	s.lines.reset(4 * sinkBuffer)
 	return nil
 }
 
@@ -143,15 +100,17 @@ func (s *fileSink) Prepare(checkpoint uint64) (operator.Transaction, error) {
 		return nil, err
 	}
 	t := fileTransaction{Checkpoint: checkpoint, Subtask: s.c.Subtask.Index}
+	s.earlier = stillThere(s.dir, s.earlier)
 	if s.written {
+		if err := vacant(s.dir, visibleName(checkpoint, s.c.Subtask.Index), s.earlier); err != nil {
+			return nil, err
+		}
 		t.Staged = preparedName(checkpoint, s.c.Subtask.Index, s.open)
 		if err := s.settle(t.Staged); err != nil {
 			return nil, err
 		}
-	} else if err := s.drop(); err != nil {
-		return nil, s.failed("remove file", err)
 	}
-	if s.earlier = stillThere(s.dir, s.earlier); len(s.earlier) > 0 {
+	if len(s.earlier) > 0 {
 		t.Marker = markerName(checkpoint, s.c.Subtask.Index)
 		if err := s.mark(t.Marker); err != nil {
 			return nil, err
@@ -166,20 +125,24 @@ func (s *fileSink) Prepare(checkpoint uint64) (operator.Transaction, error) {
 	return json.Marshal(t)
 }
 
-// settle makes the open file durable under the name of what is prepared.
+// settle makes the open file durable under the name of what is prepared. The next one
+// is opened before, so that there is never a time without a lock.
 func (s *fileSink) settle(name string) error {
-	if err := s.file.Sync(); err != nil {
-		return s.failed("sync file", err)
+	file, open := s.file, filepath.Join(s.dir, s.open)
+	if err := s.begin(); err != nil {
+		return err
 	}
-	file := s.file
-	s.file = nil
-	if err := file.Close(); err != nil {
-		return s.failed("close file", err)
+	what, err := "sync file", file.Sync()
+	if closeErr := file.Close(); err == nil && closeErr != nil {
+		what, err = "close file", closeErr
 	}
-	if err := os.Rename(filepath.Join(s.dir, s.open), filepath.Join(s.dir, name)); err != nil {
-		return s.failed("rename file", err)
+	if err == nil {
+		what, err = "rename file", os.Rename(open, filepath.Join(s.dir, name))
 	}
-	s.open, s.written = "", false
+	if err != nil {
+		os.Remove(open)
+		return s.failed(what, err)
+	}
 	return nil
 }
 
@@ -202,14 +165,12 @@ func (s *fileSink) mark(name string) error {
 	return nil
 }
 
-// drop removes the file that is open, or was when settle failed.
+// drop removes the file that is open.
 func (s *fileSink) drop() error {
 	if s.open == "" {
 		return nil
 	}
-	if s.file != nil {
-		s.file.Close()
-	}
+	s.file.Close()
 	err := os.Remove(filepath.Join(s.dir, s.open))
 	s.open, s.file, s.written = "", nil, false
 	if os.IsNotExist(err) {
@@ -220,7 +181,7 @@ func (s *fileSink) drop() error {
 
 // Close drops what was not prepared.
 func (s *fileSink) Close() error {
-	s.buf = nil
+	s.lines.text = nil
 	if err := s.drop(); err != nil {
 		return s.failed("remove file", err)
 	}

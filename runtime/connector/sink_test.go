@@ -98,7 +98,7 @@ func TestFileSinkNames(t *testing.T) {
 	}
 	committer, err := connector.OpenCommitter(sink("file", "lines", map[string]any{"path": dir}))
 	if err == nil {
-		err = committer.Commit(t.Context(), tx)
+		err = errors.Join(committer.Commit(t.Context(), tx), s.Close())
 	}
 	if err != nil {
 		t.Fatal(err)

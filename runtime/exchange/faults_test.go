@@ -75,6 +75,7 @@ func TestWrongFramesFailTheAttempt(t *testing.T) {
 		{"a record of impossible size", [][]byte{fragment(1, record.MaxSize+1, "a")}, fault.ErrCorrupt, "fragment of a record of 1073741825 bytes"},
 		{"fragments of two records", [][]byte{fragment(1, 40, "a"), fragment(2, 41, "b")}, fault.ErrCorrupt, "does not continue"},
 		{"a batch among fragments", [][]byte{fragment(1, 40, "a"), at(2)}, fault.ErrCorrupt, "data comes in the middle"},
+		{"data that is no batch", [][]byte{forge(func(h *header, p *[]byte) { h.Kind, *p = Data, []byte("abc") })}, fault.ErrCorrupt, "3 bytes left"},
 		{"fragments that are no record", [][]byte{fragment(1, 3, "abc")}, fault.ErrCorrupt, "3 bytes left"},
 	}
 	s := startServer(t)

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/wasmill/wasmill/runtime/fault"
+	"github.com/wasmill/wasmill/runtime/record"
 )
 
 // maxControls bounds the controls that wait in a channel. Watermarks and idleness
@@ -64,6 +65,13 @@ func (i *Inbox) Next() (channel int, e Element, ok bool) {
 			i.consume(p, e.cost, 0)
 		case p.assembly.begun():
 			err = fault.Corruptf("%s comes in the middle of a record's fragments", e.Kind)
+			i.Release(e)
+		case e.Kind == Data && p.subject != "":
+			// It comes from another process, which may be of another version.
+			if _, err = record.Validate(e.Batch); err == nil {
+				return p.index, e, true
+			}
+			err = fault.As(fault.ErrCorrupt, fmt.Errorf("read batch: %w", err))
 			i.Release(e)
 		default:
 			return p.index, e, true

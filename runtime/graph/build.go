@@ -135,9 +135,20 @@ func (b *builder) readModule(o *vertex) {
 		o.takes = nil
 	}
 	o.keepsKey = d.KeepsKey
+	b.checkStart(o, &r.info)
 	o.module.Config = b.readConfig(o, d.Config)
 	b.checkWindow(o, &d)
 	b.checkState(o, &d)
+}
+
+// checkStart refuses limits that the module passes before it does anything.
+func (b *builder) checkStart(o *vertex, info *ModuleInfo) {
+	if most := o.limits.Memory; most > 0 && info.Memory > most {
+		b.add(o.at.get("limits").get("memory").at(), "raise the limit", "the memory of the module starts with %s", sizeText(info.Memory))
+	}
+	if most := o.limits.TableEntries; most > 0 && info.Table > most {
+		b.add(o.at.get("limits").get("tableEntries").at(), "raise the limit", "a table of the module starts with %d entries", info.Table)
+	}
 }
 
 // rejectOutput adds the output that onReject: {to: name} makes.

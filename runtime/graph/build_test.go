@@ -82,6 +82,7 @@ func modules(path string) (ModuleInfo, error) {
 		"late.wasm":  {Name: "late", Shape: abi.ShapeAggregate, Inputs: in, Outputs: []string{"late"}},
 		"liar.wasm": {Name: "liar", Shape: abi.ShapeProcess, Inputs: in, Outputs: out, Tables: []abi.Table{
 			{Name: "$time", Scope: abi.ScopeKey}, {Name: "seen", Scope: "keyed"}, {Name: "seen", Scope: abi.ScopeUnion, TTL: "a day"}}},
+		"xl.wasm":   {Name: "xl", Shape: abi.ShapeProcess, Inputs: in, Outputs: out},
 		"pump.wasm": {Name: "pump", Shape: abi.ShapeSource, Outputs: out, Tables: []abi.Table{seen}},
 	})
 	name := filepath.Base(path)
@@ -90,6 +91,10 @@ func modules(path string) (ModuleInfo, error) {
 		return ModuleInfo{}, fmt.Errorf("read module: %s: no such file", path)
 	}
 	d.ABI = abi.Version
+	var memory, table int64
+	if name == "xl.wasm" {
+		memory, table = 128<<10, 1000
+	}
 	i := slices.Index(slices.Sorted(maps.Keys(known)), name)
-	return ModuleInfo{Description: d, SHA256: strings.Repeat(fmt.Sprintf("%02x", i+1), 32)}, nil
+	return ModuleInfo{Description: d, SHA256: strings.Repeat(fmt.Sprintf("%02x", i+1), 32), Memory: memory, Table: table}, nil
 }

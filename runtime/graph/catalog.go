@@ -76,6 +76,8 @@ type Field struct {
 type ModuleInfo struct {
 	Description abi.Description
 	SHA256      string // hex; the module's name
+	Memory      int64  // bytes it starts with
+	Table       int64  // entries of its largest table at the start
 }
 
 // Resolver finds out about the module at an absolute path. Its error is shown at the

@@ -7,6 +7,7 @@ package operator
 
 import (
 	"context"
+	"errors"
 
 	"github.com/wasmill/wasmill/runtime/record"
 )
@@ -22,6 +23,10 @@ type Collector interface {
 	// Reject takes a record that is bad; the job's policy decides what becomes of it.
 	Reject(Rejection) error
 }
+
+// ErrTooLarge is what Process returns for a batch that can't be given to the operator
+// whatever it does, since it does not fit into its memory. Nothing of it was processed.
+var ErrTooLarge = errors.New("batch does not fit into the memory of the guest")
 
 // Rejection is a bad record and why it is bad.
 type Rejection struct {

@@ -8,7 +8,7 @@ type Timed interface {
 	// Timers takes due timers as a batch: key; value = tag; timestamp = due; kind = the
 	// domain, a TimeDomain.
 	Timers(batch []byte) error
-	// Watermark says that no record with a timestamp below ts (ms) comes any more.
+	// Watermark says that no record with a timestamp at or below ts (ms) comes any more.
 	Watermark(ts int64) error
 	// Barrier comes before the state is snapshotted: what is cached is written back.
 	Barrier(checkpoint uint64) error

@@ -178,3 +178,14 @@ func Count(batch []byte) int {
 	}
 	return n
 }
+
+// Cut is the length of the longest run of whole records at the start of a valid batch
+// that takes at most max bytes, or that of the first record if it alone takes more.
+func Cut(batch []byte, max int) int {
+	c := NewCursor(batch)
+	end := 0
+	for c.Next() && (end == 0 || c.Offset() <= max) {
+		end = c.Offset()
+	}
+	return end
+}

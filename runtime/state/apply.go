@@ -71,6 +71,9 @@ func takeOp(req []byte) (op tableOp, rest []byte, ok bool) {
 // brought near, all at once.
 const touchAhead = 16
 
+// fetchAhead is how many operations are looked at when they wait for files.
+const fetchAhead = 128
+
 // nextOp is an operation that will be done soon. Part is set if it is on one entry in
 // memory whose part is there: then it goes the short way.
 type nextOp struct {
@@ -85,9 +88,13 @@ type nextOp struct {
 // operations are done, n how many bytes of out are written. An error is the guest's
 // fault, or the backend's; operations before it are done.
 func (t *Tables) Apply(req, out []byte) (done, n int, err error) {
+	window := touchAhead
+	if t.disk != nil {
+		window = fetchAhead
+	}
 	for len(req) > 0 {
 		count := 0
-		for count < touchAhead && len(req) > 0 {
+		for count < window && len(req) > 0 {
 			op, rest, ok := takeOp(req)
 			if !ok {
 				break
@@ -102,6 +109,11 @@ func (t *Tables) Apply(req, out []byte) (done, n int, err error) {
 		for i := range count {
 			if op := &t.ahead[i]; op.part != nil {
 				op.memory.touch(op.part, op.hash, len(op.key)+len(op.subkey))
+			}
+		}
+		if t.disk != nil {
+			if err := t.disk.fetch(); err != nil {
+				return done, n, err
 			}
 		}
 		for i := range count {
@@ -127,14 +139,17 @@ func (t *Tables) prepare(next *nextOp, op tableOp) {
 		return
 	}
 	p := &t.places[op.table]
-	if p.memory == nil {
-		return
-	}
 	hash, group := keygroup.Hash(op.key), 0
 	if p.keyed {
 		if group = keygroup.OfHash(hash, t.maxParallelism); group < t.first || group >= t.end {
 			return
 		}
+	}
+	if p.memory == nil {
+		if op.code == OpGet {
+			t.disk.want(group, p.index, op.key, op.subkey)
+		}
+		return
 	}
 	next.memory = p.memory
 	next.part, _ = p.memory.part(group, p.index)

@@ -255,7 +255,7 @@ func (m *Memory) Delete(group, table int, key, subkey []byte) error {
 		return nil
 	}
 	if e, slot := m.find(p, hashOf(key, subkey), key, subkey, 0); e != nil {
-		return m.drop(p, e, slot, true)
+		return m.drop(p, e, slot, true, true)
 	}
 	return nil
 }
@@ -371,8 +371,8 @@ func (m *Memory) refit(p *part, e, slot unsafe.Pointer, subkey []byte, value, ke
 }
 
 // drop removes an entry. Told, deltas say that it is gone; an expired one is gone
-// wherever it is restored.
-func (m *Memory) drop(p *part, e, slot unsafe.Pointer, told bool) error {
+// wherever it is restored. Listed, it is taken out of the tree of its key.
+func (m *Memory) drop(p *part, e, slot unsafe.Pointer, told, listed bool) error {
 	k, s, v := sizes(e)
 	key := unsafe.Slice((*byte)(unsafe.Add(e, p.head)), k)
 	subkey := unsafe.Slice((*byte)(unsafe.Add(e, p.head+k)), s)
@@ -386,7 +386,7 @@ func (m *Memory) drop(p *part, e, slot unsafe.Pointer, told bool) error {
 	m.mark(p)
 	m.bytes -= int64(EntryOverhead + k + s + v)
 	m.remove(p, word>>refBits, slot)
-	if s > 0 {
+	if s > 0 && listed {
 		if err := m.uprootEntry(p, key, subkey); err != nil {
 			return err
 		}

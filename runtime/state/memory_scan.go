@@ -131,6 +131,9 @@ func (m *Memory) DeleteRange(group, table int, key, from, to []byte) error {
 			return err
 		}
 	}
+	if len(from) == 0 && to == nil {
+		return m.dropTree(p, key)
+	}
 	for {
 		root, _ := m.root(p, key)
 		if root == nil {
@@ -145,10 +148,32 @@ func (m *Memory) DeleteRange(group, table int, key, from, to []byte) error {
 			return nil
 		}
 		e, slot := m.find(p, hashOf(key, subkey), key, subkey, 0)
-		if err := m.drop(p, e, slot, true); err != nil {
+		if err := m.drop(p, e, slot, true, true); err != nil {
 			return err
 		}
 	}
+}
+
+// dropTree removes all subkeys of a key, and their tree at once.
+func (m *Memory) dropTree(p *part, key []byte) (err error) {
+	value, slot := m.root(p, key)
+	if value == nil {
+		return nil
+	}
+	root, word := binary.LittleEndian.Uint64(value), *(*uint64)(slot)
+	m.walk(p, root, 0, nil, func(ref uint64) bool {
+		subkey := m.subkeyOf(p, ref)
+		e, slot := m.find(p, hashOf(key, subkey), key, subkey, 0)
+		err = m.drop(p, e, slot, true, false)
+		return err == nil
+	})
+	if err != nil {
+		return err
+	}
+	m.fell(root)
+	_, slot = m.root(p, key) // it may have moved up
+	m.remove(p, word>>refBits, slot)
+	return m.give(p, word&refMask)
 }
 
 // keyPlace is where a key of a segment stands in the order of keys.
@@ -177,7 +202,7 @@ func (m *Memory) ScanKeys(group, table int, after []byte, visit func(key []byte)
 			e := m.at(place.ref)
 			k, _, _ := sizes(e)
 			key := unsafe.Slice((*byte)(unsafe.Add(e, p.head)), k)
-			behind := after == nil || place.hash > start || place.hash == start && bytes.Compare(key, after) > 0
+			behind := after == nil || place.hash > start || place.hash == start && compareKeys(key, after) > 0
 			// A key has an entry under the empty subkey, a tree, or both.
 			if !behind || last != nil && bytes.Equal(key, last) || !m.holds(p, e, key) {
 				continue
@@ -210,12 +235,15 @@ func (m *Memory) segmentKeys(p *part, s *segment) []keyPlace {
 		if c := cmp.Compare(a.hash, b.hash); c != 0 {
 			return c
 		}
-		x, y := m.at(a.ref), m.at(b.ref)
-		kx, _, _ := sizes(x)
-		ky, _, _ := sizes(y)
-		return cmp.Compare(text(unsafe.Add(x, p.head), kx), text(unsafe.Add(y, p.head), ky))
+		return compareKeys(m.keyOf(p, a.ref), m.keyOf(p, b.ref))
 	})
 	return m.keys
+}
+
+func (m *Memory) keyOf(p *part, ref uint64) []byte {
+	e := m.at(ref)
+	k, _, _ := sizes(e)
+	return unsafe.Slice((*byte)(unsafe.Add(e, p.head)), k)
 }
 
 // holds tells whether what stands under a key is, or leads to, an entry that has not
@@ -281,7 +309,7 @@ func (m *Memory) sweepSome(p *part) error {
 		key := unsafe.Slice((*byte)(unsafe.Add(e, p.head)), k)
 		subkey := unsafe.Slice((*byte)(unsafe.Add(e, p.head+k)), s)
 		_, slot := m.find(p, hashOf(key, subkey), key, subkey, 0)
-		if err := m.drop(p, e, slot, false); err != nil {
+		if err := m.drop(p, e, slot, false, true); err != nil {
 			return err
 		}
 	}

@@ -25,4 +25,4 @@ func histories(usual int) int {
 	return usual
 }
 
-func TestMemory(t *testing.T) { statetest.Run(t, openMemory, histories(40)) }
+func TestMemory(t *testing.T) { statetest.Run(t, openMemory, histories(25)) }

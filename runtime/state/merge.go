@@ -150,8 +150,16 @@ func compareHeads(a, b *mergeHead) int {
 	if a.hash != b.hash {
 		return cmp.Compare(a.hash, b.hash)
 	}
-	if c := bytes.Compare(a.entry.Key, b.entry.Key); c != 0 {
+	if c := compareKeys(a.entry.Key, b.entry.Key); c != 0 {
 		return c
 	}
 	return bytes.Compare(a.entry.Subkey, b.entry.Subkey)
+}
+
+// compareKeys orders keys whose hashes are the same: the shorter first.
+func compareKeys(a, b []byte) int {
+	if len(a) != len(b) {
+		return cmp.Compare(len(a), len(b))
+	}
+	return bytes.Compare(a, b)
 }

@@ -33,8 +33,8 @@ type GroupRange struct {
 }
 
 // A run is a header block, blocks of entries, and an end block. Entries are ordered by
-// key group, name of the table, xxhash64 of the key, key and subkey; a block is of one
-// group and table. Tables are known by their place in the header, which has them by name.
+// key group, name of the table, xxhash64 of the key, length of the key, key and subkey; a
+// block is of one group and table. Tables are known by their place in the header, which has them by name.
 //
 //	block = u32 length of the payload   u32 CRC-32C of all that follows   u8 kind   u8 flags
 //	        u16 table   u32 group   u32 entries   payload

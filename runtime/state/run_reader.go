@@ -240,7 +240,7 @@ func (r *RunReader) ascends(e *Entry, hash uint64) bool {
 	if hash != r.hash {
 		return hash > r.hash
 	}
-	if c := bytes.Compare(e.Key, r.key); c != 0 {
+	if c := compareKeys(e.Key, r.key); c != 0 {
 		return c > 0
 	}
 	return bytes.Compare(e.Subkey, r.subkey) > 0

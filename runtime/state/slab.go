@@ -49,14 +49,18 @@ func sameSlot(from, to int) bool {
 
 func largePages(size int) int { return roundPages((size + pageSize - 1) >> pageShift) }
 
-// chunk is what is known of a run of slots. First to size never change while the chunk
-// is listed in its part; the rest belongs to the owner.
-type chunk struct {
+// span is where the slots of a chunk lie. It does not change while the chunk is listed in
+// its part: snapshots read it under Memory.mu.
+type span struct {
 	first uint32 // page
 	pages uint32
 	size  uint32 // of a slot, in bytes
 	slots uint32
+}
 
+// chunk is what is known of a run of slots. All but the span is the owner's alone.
+type chunk struct {
+	span
 	class      int32
 	live       uint32
 	fresh      uint32 // slots from here on were never used
@@ -164,7 +168,10 @@ func (m *Memory) addChunk(p *part, class, size int) (at uint32, err error) {
 	} else {
 		at = uint32(len(m.chunks))
 	}
-	c := chunk{first: first, pages: uint32(pages), size: uint32(slot), slots: uint32(pages << pageShift / slot), class: int32(class)}
+	c := chunk{
+		span:  span{first: first, pages: uint32(pages), size: uint32(slot), slots: uint32(pages << pageShift / slot)},
+		class: int32(class),
+	}
 	m.mu.Lock()
 	if int(at) == len(m.chunks) {
 		m.chunks = append(m.chunks, c)

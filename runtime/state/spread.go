@@ -85,19 +85,20 @@ func (l *entryList) number() error {
 	for i := range *l {
 		seen[name(&(*l)[i])] = true
 	}
+	var first Entry // of those that collide, as it was
 	number := uint32(0)
-	for i := 1; i < len(*l); i++ {
+	for i := range *l {
 		e := &(*l)[i]
-		if compareEntries(*e, (*l)[i-1]) != 0 {
+		if i == 0 || compareEntries(*e, first) != 0 {
+			first, number = *e, 0
 			continue
 		}
-		subkey := e.Subkey
 		for seen[name(e)] {
 			number++
-			e.Subkey = binary.BigEndian.AppendUint32(append(slices.Clone(subkey), 0), number)
+			e.Subkey = binary.BigEndian.AppendUint32(append(slices.Clone(first.Subkey), 0), number)
 		}
 		if len(e.Subkey) > MaxSubkey {
-			return fault.Guestf("table %q: subkey of %d bytes is there more than once: no room to number it", e.Table, len(subkey))
+			return fault.Guestf("table %q: subkey of %d bytes is there more than once: no room to number it", e.Table, len(first.Subkey))
 		}
 		seen[name(e)] = true
 	}

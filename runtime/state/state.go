@@ -212,3 +212,7 @@ func checkEntry(key, subkey []byte, value int) error {
 func errPlace(group, table int) error {
 	return fault.Guestf("key group %d, table %d: not of this subtask", group, table)
 }
+
+func errUndeclared(table string) error {
+	return fault.Corruptf("it holds table %q, which is not declared", table)
+}

@@ -14,7 +14,8 @@ type Tables struct {
 	first, end     int
 	maxParallelism int
 	reply          answer
-	ahead          [touchAhead]nextOp
+	disk           *Disk // keyed, if it is one
+	ahead          []nextOp
 
 	visit    func(key []byte) bool // of the ScanKeys at hand
 	visitKey func(key []byte) bool // hands on to visit; made once
@@ -59,6 +60,8 @@ func NewTables(tables []Table, keyed, operator Backend, first, end, maxParalleli
 		p.memory, _ = p.backend.(*Memory)
 		t.places = append(t.places, p)
 	}
+	t.disk, _ = keyed.(*Disk)
+	t.ahead = make([]nextOp, fetchAhead)
 	t.reply.init()
 	t.visitKey = func(key []byte) bool {
 		t.stopped = !t.visit(key)

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/wasmill/wasmill/runtime/fault"
@@ -21,7 +22,9 @@ func op(code, flags byte, table int, key, subkey, val string) []byte {
 	return append(append(append(b, key...), subkey...), val...)
 }
 
-func openTables(t testing.TB) *state.Tables {
+func openTables(t testing.TB) *state.Tables { return openTablesOn(t, openMemory) }
+
+func openTablesOn(t testing.TB, open func(testing.TB, state.Options) state.Backend) *state.Tables {
 	t.Helper()
 	tables := []state.Table{
 		{Name: "counts", Scope: state.ScopeKey},
@@ -29,7 +32,7 @@ func openTables(t testing.TB) *state.Tables {
 		{Name: "lists", Scope: state.ScopeKey},
 	}
 	keyed, operator := state.Divide(tables)
-	k := openMemory(t, state.Options{Tables: append(keyed, state.Table{Name: state.TimersTable, Scope: state.ScopeKey}), First: 0, End: 100})
+	k := open(t, state.Options{Tables: append(keyed, state.Table{Name: state.TimersTable, Scope: state.ScopeKey}), First: 0, End: 100})
 	o, err := state.NewOperator(operator, 0)
 	must(t, err)
 	t.Cleanup(func() { must(t, k.Close()); must(t, o.Close()) })
@@ -98,11 +101,13 @@ func TestApply(t *testing.T) {
 			[]string{fmt.Sprintf("0:%q", key("r"))}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			out := make([]byte, c.room)
-			done, n, err := openTables(t).Apply(bytes.Join(c.ops, nil), out)
-			must(t, err)
-			if got := answers(t, out[:n]); done != c.done || fmt.Sprint(got) != fmt.Sprint(c.want) {
-				t.Errorf("%d operations: %q; want %d: %q", done, got, c.done, c.want)
+			for name, open := range map[string]func(testing.TB, state.Options) state.Backend{"memory": openMemory, "disk": openDisk} {
+				out := make([]byte, c.room)
+				done, n, err := openTablesOn(t, open).Apply(bytes.Join(c.ops, nil), out)
+				must(t, err)
+				if got := answers(t, out[:n]); done != c.done || fmt.Sprint(got) != fmt.Sprint(c.want) {
+					t.Errorf("%s: %d operations: %q; want %d: %q", name, done, got, c.done, c.want)
+				}
 			}
 		})
 	}
@@ -195,5 +200,34 @@ func TestApplyAllocatesNothing(t *testing.T) {
 	out := make([]byte, 1000)
 	if n := testing.AllocsPerRun(100, func() { _, _, _ = tables.Apply(req, out) }); n > 0 {
 		t.Errorf("a request allocates %v times", n)
+	}
+}
+
+// Requests of many operations, on keys that come again: both backends answer alike.
+func TestApplyAlikeOnBothBackends(t *testing.T) {
+	memory, disk := openTables(t), openTablesOn(t, openDisk)
+	random := rand.New(rand.NewPCG(3, 4))
+	for range 60 {
+		var req []byte
+		for range 1 + random.IntN(400) {
+			key := fmt.Sprint("k", random.IntN(150))
+			for keygroup.Of([]byte(key), 128) >= 100 {
+				key += "'"
+			}
+			code := []byte{state.OpGet, state.OpGet, state.OpGet, state.OpPut, state.OpPut, state.OpDelete, state.OpAppend}[random.IntN(7)]
+			val := ""
+			if code == state.OpPut || code == state.OpAppend {
+				val = fmt.Sprint(random.Uint64())
+			}
+			req = append(req, op(code, 0, random.IntN(2)*2, key, []string{"", "s"}[random.IntN(2)], val)...)
+		}
+		one, two := make([]byte, 1<<16), make([]byte, 1<<16)
+		done, n, err := memory.Apply(req, one)
+		must(t, err)
+		done2, n2, err := disk.Apply(req, two)
+		must(t, err)
+		if done != done2 || !bytes.Equal(one[:n], two[:n2]) {
+			t.Fatalf("memory: %d operations %q\ndisk: %d operations %q", done, answers(t, one[:n]), done2, answers(t, two[:n2]))
+		}
 	}
 }

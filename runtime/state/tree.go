@@ -231,13 +231,10 @@ func (m *Memory) walk(p *part, ref uint64, prefix uint64, from []byte, visit fun
 			at = m.child(p, n, prefix, from)
 		}
 	}
+	if n.level == 0 {
+		return m.walkLeaf(n.items()[at:], visit)
+	}
 	for i, it := range n.items()[at:] {
-		if n.level == 0 {
-			if !visit(it.ref) {
-				return false
-			}
-			continue
-		}
 		if i > 0 {
 			from = nil
 		}
@@ -246,6 +243,35 @@ func (m *Memory) walk(p *part, ref uint64, prefix uint64, from []byte, visit fun
 		}
 	}
 	return true
+}
+
+// walkLeaf visits entries. They lie apart: a few at a time are loaded before they are
+// visited, so that it is not waited for each.
+func (m *Memory) walkLeaf(items []item, visit func(ref uint64) bool) bool {
+	for len(items) > 0 {
+		few := items[:min(len(items), touchAhead)]
+		items = items[len(few):]
+		for _, it := range few {
+			m.touched += uint64(*(*uint32)(m.at(it.ref)))
+		}
+		for _, it := range few {
+			if !visit(it.ref) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// fell gives back all blocks below a node, and the node.
+func (m *Memory) fell(ref uint64) {
+	n := m.node(ref)
+	if n.level > 0 {
+		for _, it := range n.items() {
+			m.fell(it.ref)
+		}
+	}
+	m.giveBlock(ref, int(n.log))
 }
 
 // first is the first entry below a node that is not below from; 0: none.

@@ -1,6 +1,7 @@
 package task
 
 import (
+	"context"
 	"time"
 
 	"github.com/wasmill/wasmill/runtime/exchange"
@@ -50,31 +51,31 @@ func (t *Task) ended() bool {
 }
 
 // obey does what the coordinator has asked for meanwhile.
-func (t *Task) obey() error {
+func (t *Task) obey(ctx context.Context) error {
 	select {
 	case c := <-t.config.Commands:
-		return t.command(c)
+		return t.command(ctx, c)
 	default:
 		return nil
 	}
 }
 
-func (t *Task) command(c Command) error {
+func (t *Task) command(ctx context.Context, c Command) error {
 	switch {
 	case c.Kind == Abort:
 		for _, s := range t.merge.abort(c.Checkpoint) {
-			if err := t.do(s); err != nil {
+			if err := t.do(ctx, s); err != nil {
 				return err
 			}
 		}
 	case t.head.source != nil && c.Checkpoint > t.lastCheckpoint:
-		return t.checkpoint(c.Checkpoint)
+		return t.checkpoint(ctx, c.Checkpoint)
 	}
 	return nil
 }
 
 // do carries out a step of the merge.
-func (t *Task) do(s step) error {
+func (t *Task) do(ctx context.Context, s step) error {
 	switch s.kind {
 	case pause:
 		t.config.Inbox.Pause(int(s.value))
@@ -83,7 +84,7 @@ func (t *Task) do(s step) error {
 	case beginAlign:
 		t.alignedSince = time.Now()
 	case snapshot:
-		return t.checkpoint(uint64(s.value))
+		return t.checkpoint(ctx, uint64(s.value))
 	case giveUp:
 		t.control(exchange.Abort, s.value)
 	case advance:
@@ -106,7 +107,7 @@ func (t *Task) control(kind exchange.Kind, value int64) {
 // checkpoint takes the synchronous part of a checkpoint: everything in front of the
 // barrier is processed, the operators say where they stand, and the barrier goes on
 // (D2). What takes long is left to whoever gets the report.
-func (t *Task) checkpoint(number uint64) error {
+func (t *Task) checkpoint(ctx context.Context, number uint64) error {
 	began := time.Now()
 	c := Checkpoint{Number: number}
 	if !t.alignedSince.IsZero() {
@@ -114,6 +115,9 @@ func (t *Task) checkpoint(number uint64) error {
 		t.alignedSince = time.Time{}
 	}
 	for _, n := range t.nodes {
+		if err := t.makeRoom(ctx); err != nil {
+			return err
+		}
 		part, err := n.checkpoint(number)
 		if err != nil {
 			return err

@@ -1,6 +1,8 @@
 package task
 
 import (
+	"context"
+	"errors"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -10,6 +12,10 @@ import (
 	"github.com/wasmill/wasmill/runtime/operator"
 	"github.com/wasmill/wasmill/runtime/record"
 )
+
+// maxGuestBatch is the most that a guest is given in one call, in bytes, unless one
+// record alone is larger.
+const maxGuestBatch = 256 << 10
 
 // keepPending is the largest buffer a node keeps between batches.
 const keepPending = 1 << 20
@@ -92,18 +98,57 @@ func (n *node) hold(batch []byte, records int) {
 	n.waiting += records
 }
 
-// process gives a batch to the node, then what it emitted to the nodes behind it.
+// process gives a batch to the node, and what it emits to the nodes behind it. A guest
+// gets it in pieces that it has room for.
 func (n *node) process(input int, batch []byte, records int) error {
 	n.stats.in(batch, records)
 	n.task.dirty = true // whatever it does not emit now it may hold back
+	if n.function == nil {
+		return n.write(batch)
+	}
+	for len(batch) > maxGuestBatch {
+		end := record.Cut(batch, maxGuestBatch)
+		if err := n.call(input, batch[:end]); err != nil {
+			return err
+		}
+		batch = batch[end:]
+	}
+	return n.call(input, batch)
+}
+
+// call gives one piece to the function.
+func (n *node) call(input int, batch []byte) error {
+	if err := n.enterGuest(input, batch); err != nil {
+		return n.place(err)
+	}
+	return n.deliver()
+}
+
+// enterGuest calls the function. A record that does not fit into it is a bad record, not
+// a fault of the guest: the batch is halved until it is found.
+func (n *node) enterGuest(input int, batch []byte) error {
 	n.current = batch
 	call := n.enter()
-	var err error
-	if n.function != nil {
-		err = n.function.Process(input, batch)
-	} else {
-		err = n.sink.Write(batch)
+	err := n.function.Process(input, batch)
+	n.leave(call)
+	if errors.Is(err, operator.ErrTooLarge) {
+		first := record.Cut(batch, len(batch)/2)
+		if first == len(batch) {
+			return n.Reject(operator.Rejection{Reason: err.Error()})
+		}
+		if err = n.enterGuest(input, batch[:first]); err == nil {
+			err = n.enterGuest(input, batch[first:])
+		}
 	}
+	n.current = nil
+	return err
+}
+
+// write gives a batch to the sink.
+func (n *node) write(batch []byte) error {
+	n.current = batch
+	call := n.enter()
+	err := n.sink.Write(batch)
 	n.leave(call)
 	n.current = nil
 	if err != nil {
@@ -112,7 +157,7 @@ func (n *node) process(input int, batch []byte, records int) error {
 	if n.latency != nil {
 		n.recordLatency(batch)
 	}
-	return n.deliver()
+	return nil
 }
 
 // deliver processes what is pending at the receivers in the chain.
@@ -169,12 +214,15 @@ func (n *node) flush() error {
 
 // end gives out the operator's last output and says what it leaves. One that had ended
 // before the restore has nothing left to give.
-func (n *node) end(before bool) (Part, error) {
+func (n *node) end(ctx context.Context, before bool) (Part, error) {
 	part := Part{Operator: n.op.Name}
 	if before {
 		return part, nil
 	}
 	if err := n.flush(); err != nil {
+		return part, err
+	}
+	if err := n.task.makeRoom(ctx); err != nil {
 		return part, err
 	}
 	switch {
@@ -226,7 +274,11 @@ type call struct {
 func (n *node) enter() call {
 	c := call{started: time.Now(), outer: n.task.nested}
 	n.task.nested = 0
-	n.task.callStarted.Store(c.started.UnixNano())
+	if n.op.Module != nil {
+		// Guests are not entered from guests: there is one at a time.
+		n.task.guestLimit.Store(int64(n.op.Limits.CPUPerBatch))
+		n.task.guestSince.Store(c.started.UnixNano())
+	}
 	return c
 }
 
@@ -234,7 +286,22 @@ func (n *node) leave(c call) {
 	took := time.Since(c.started)
 	n.stats.busy.Add(int64(took - n.task.nested))
 	n.task.nested = c.outer + took
-	n.task.callStarted.Store(0)
+	if n.op.Module != nil {
+		n.task.guestSince.Store(0)
+		if m, ok := n.guest().(metered); ok {
+			n.stats.guest.Store(int64(m.GuestTime()))
+		}
+	}
+}
+
+// metered is a guest whose time on the processor is known.
+type metered interface{ GuestTime() time.Duration }
+
+func (n *node) guest() any {
+	if n.function != nil {
+		return n.function
+	}
+	return n.source
 }
 
 func (n *node) measureLatency() {

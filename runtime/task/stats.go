@@ -8,7 +8,7 @@ import (
 
 // counters are written by the task, batch by batch, and read by anybody.
 type counters struct {
-	recordsIn, recordsOut, bytesIn, bytesOut, rejected, busy atomic.Int64
+	recordsIn, recordsOut, bytesIn, bytesOut, rejected, busy, guest atomic.Int64
 }
 
 func (c *counters) in(batch []byte, records int) {
@@ -39,10 +39,7 @@ func (t *Task) Stats() []Stats {
 			RecordsIn: uint64(n.stats.recordsIn.Load()), RecordsOut: uint64(n.stats.recordsOut.Load()),
 			BytesIn: uint64(n.stats.bytesIn.Load()), BytesOut: uint64(n.stats.bytesOut.Load()),
 			Rejected: uint64(n.stats.rejected.Load()), BusyNanos: uint64(n.stats.busy.Load()),
-			BackPressuredNanos: uint64(t.backPressured.Load()),
-		}
-		if n.op.Module != nil {
-			s.GuestNanos = s.BusyNanos
+			BackPressuredNanos: uint64(t.backPressured.Load()), GuestNanos: uint64(n.stats.guest.Load()),
 		}
 		all = append(all, s)
 	}

@@ -29,11 +29,11 @@ const pollAgain = time.Millisecond
 
 // Opener makes what a task's operators run. It is called on the task's goroutine.
 type Opener interface {
-	Function(op *graph.Operator, subtask int, c operator.Collector) (operator.Function, error)
+	Function(ctx context.Context, op *graph.Operator, subtask int, c operator.Collector) (operator.Function, error)
 	// A restored source goes on behind its splits; nil starts from the beginning.
-	Source(op *graph.Operator, subtask int, c operator.Collector, started time.Time, splits []operator.Split) (operator.Source, error)
+	Source(ctx context.Context, op *graph.Operator, subtask int, c operator.Collector, started time.Time, splits []operator.Split) (operator.Source, error)
 	// A restored sink leaves alone what it did before.
-	Sink(op *graph.Operator, subtask int, restored bool) (operator.Sink, error)
+	Sink(ctx context.Context, op *graph.Operator, subtask int, restored bool) (operator.Sink, error)
 }
 
 // Config is what a task is made of. All but Latency is required, except that the task
@@ -79,7 +79,8 @@ type Task struct {
 	alignedSince   time.Time // when the first barrier of an alignment came
 
 	backPressured atomic.Int64 // ns
-	callStarted   atomic.Int64 // unix ns, 0 outside of an operator
+	guestSince    atomic.Int64 // unix ns, 0 outside of guests
+	guestLimit    atomic.Int64 // ns of CPU time for its call
 }
 
 // New builds a task from a plan; it opens nothing.
@@ -112,15 +113,15 @@ func New(c Config) *Task {
 }
 
 // Open makes functions and sinks. Sources are made by Run, when records may flow.
-func (t *Task) Open() error {
+func (t *Task) Open(ctx context.Context) error {
 	for _, n := range t.nodes {
 		var err error
 		switch {
 		case n.isSource():
 		case n.op.Role == graph.RoleModule:
-			n.function, err = t.config.Opener.Function(n.op, t.config.Subtask, n)
+			n.function, err = t.config.Opener.Function(ctx, n.op, t.config.Subtask, n)
 		default:
-			n.sink, err = t.config.Opener.Sink(n.op, t.config.Subtask, t.config.Restore != nil)
+			n.sink, err = t.config.Opener.Sink(ctx, n.op, t.config.Subtask, t.config.Restore != nil)
 		}
 		if err != nil {
 			return n.locate(fmt.Errorf("open operator: %w", err))
@@ -142,7 +143,7 @@ func (t *Task) Run(ctx context.Context, started time.Time) (Checkpoint, error) {
 		}
 	}
 	if t.head.isSource() {
-		s, err := t.config.Opener.Source(t.head.op, t.config.Subtask, t.head, started, t.config.Restore[t.head.op.Name].Splits)
+		s, err := t.config.Opener.Source(ctx, t.head.op, t.config.Subtask, t.head, started, t.config.Restore[t.head.op.Name].Splits)
 		if err != nil {
 			return Checkpoint{}, t.head.locate(fmt.Errorf("open source: %w", err))
 		}
@@ -163,17 +164,17 @@ func (t *Task) loop(ctx context.Context) error {
 		if err := t.makeRoom(ctx); err != nil {
 			return err
 		}
-		if err := t.obey(); err != nil {
+		if err := t.obey(ctx); err != nil {
 			return err
 		}
-		progress, err := t.turn()
+		progress, err := t.turn(ctx)
 		switch {
 		case err != nil:
 			return err
 		case progress == ended:
 			return nil
 		case t.dirty && time.Since(t.lastFlush) >= t.config.Plan.BufferTimeout:
-			if err := t.flush(); err != nil {
+			if err := t.flush(ctx); err != nil {
 				return err
 			}
 		case progress == nothing:
@@ -193,7 +194,7 @@ const (
 )
 
 // turn takes one batch or control through the chain.
-func (t *Task) turn() (progress, error) {
+func (t *Task) turn(ctx context.Context) (progress, error) {
 	if t.head.source != nil {
 		status, err := t.head.poll()
 		switch {
@@ -224,7 +225,7 @@ func (t *Task) turn() (progress, error) {
 		if s.kind == finish {
 			return ended, nil
 		}
-		if err := t.do(s); err != nil {
+		if err := t.do(ctx, s); err != nil {
 			return some, err
 		}
 	}
@@ -249,7 +250,7 @@ func (t *Task) wait(ctx context.Context) error {
 	case <-t.config.Failed:
 		return t.config.Cause()
 	case c := <-t.config.Commands:
-		return t.command(c)
+		return t.command(ctx, c)
 	case <-ready:
 	case <-timer:
 	}
@@ -302,8 +303,11 @@ func (t *Task) drain() (full *exchange.Writer, err error) {
 }
 
 // flush gives out what operators and buffers hold back.
-func (t *Task) flush() error {
+func (t *Task) flush(ctx context.Context) error {
 	for _, n := range t.nodes {
+		if err := t.makeRoom(ctx); err != nil {
+			return err
+		}
 		if err := n.flush(); err != nil {
 			return err
 		}
@@ -324,7 +328,7 @@ func (t *Task) finish(ctx context.Context) (Checkpoint, error) {
 		if err := t.makeRoom(ctx); err != nil {
 			return last, err
 		}
-		part, err := n.end(t.ended())
+		part, err := n.end(ctx, t.ended())
 		if err != nil {
 			return last, err
 		}
@@ -348,13 +352,14 @@ func (t *Task) Close() error {
 	return first
 }
 
-// InCall is for how long the task has been inside one call of an operator, 0 if it is
-// not. It is how a supervisor tells a stuck task from a waiting one.
-func (t *Task) InCall(now time.Time) time.Duration {
-	if since := t.callStarted.Load(); since != 0 {
-		return now.Sub(time.Unix(0, since))
+// InGuest is for how long the task has been inside one call of a guest, 0 if it is not,
+// and the limit on its CPU time. It is how a supervisor tells a stuck task from a
+// waiting one.
+func (t *Task) InGuest(now time.Time) (in, limit time.Duration) {
+	if since := t.guestSince.Load(); since != 0 {
+		return now.Sub(time.Unix(0, since)), time.Duration(t.guestLimit.Load())
 	}
-	return 0
+	return 0, 0
 }
 
 // Name is the subtask of the task's first operator.

@@ -113,7 +113,7 @@ type house struct {
 	sinks     map[string]operator.Sink
 }
 
-func (h *house) Function(op *graph.Operator, _ int, c operator.Collector) (operator.Function, error) {
+func (h *house) Function(_ context.Context, op *graph.Operator, _ int, c operator.Collector) (operator.Function, error) {
 	g, ok := h.functions[op.Name]
 	if !ok {
 		return nil, fault.Guestf("no such module")
@@ -122,13 +122,13 @@ func (h *house) Function(op *graph.Operator, _ int, c operator.Collector) (opera
 	return g, nil
 }
 
-func (h *house) Source(op *graph.Operator, _ int, c operator.Collector, _ time.Time, _ []operator.Split) (operator.Source, error) {
+func (h *house) Source(_ context.Context, op *graph.Operator, _ int, c operator.Collector, _ time.Time, _ []operator.Split) (operator.Source, error) {
 	s := h.sources[op.Name]
 	s.collector = c
 	return s, nil
 }
 
-func (h *house) Sink(op *graph.Operator, _ int, _ bool) (operator.Sink, error) {
+func (h *house) Sink(_ context.Context, op *graph.Operator, _ int, _ bool) (operator.Sink, error) {
 	return h.sinks[op.Name], nil
 }
 
@@ -178,7 +178,7 @@ func runLine(t *testing.T, p *graph.Plan, h *house) (Checkpoint, *Task, error) {
 			t.Error(err)
 		}
 	}()
-	if err := task.Open(); err != nil {
+	if err := task.Open(t.Context()); err != nil {
 		return Checkpoint{}, task, err
 	}
 	last, err := task.Run(t.Context(), time.Now())
@@ -271,6 +271,59 @@ func TestRejectedRecords(t *testing.T) {
 	}
 }
 
+// A guest gets what it has room for; a record that it has no room for is a bad one.
+func TestLargeInputIsCutAndTooLargeRecordsAreRejected(t *testing.T) {
+	const room = 100 << 10
+	big, huge := strings.Repeat("b", 90<<10), strings.Repeat("h", 200<<10)
+	var sizes []int
+	choosy := func(g *guest, _ int, batch []byte) error {
+		if len(batch) > room {
+			return fault.As(fault.ErrGuest, operator.ErrTooLarge)
+		}
+		sizes = append(sizes, record.Count(batch))
+		return g.collector.Emit(0, batch)
+	}
+	for name, test := range map[string]struct {
+		policy graph.OnReject
+		fails  string
+	}{
+		"skip": {policy: graph.OnReject{Policy: graph.RejectSkip}},
+		"fail": {policy: graph.OnReject{Policy: graph.RejectFail}, fails: "record rejected: batch does not fit"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sizes = nil
+			p := line("in", "a", "sink")
+			p.Operators[1].OnReject = test.policy
+			var log []string
+			h := &house{
+				sources:   map[string]*script{"in": {steps: [][]byte{batchOf("1", big, "2", huge, "3", big, big)}}},
+				functions: map[string]*guest{"a": {log: new([]string), process: choosy}},
+				sinks:     map[string]operator.Sink{"sink": &memorySink{log: &log}},
+			}
+			_, task, err := runLine(t, p, h)
+			if test.fails != "" {
+				if err == nil || !strings.Contains(err.Error(), test.fails) || errors.Is(err, fault.ErrGuest) {
+					t.Errorf("got %v", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			total := 0
+			for _, n := range sizes {
+				total += n
+			}
+			if got := task.Stats()[1]; total != 6 || got.RecordsOut != 6 || got.Rejected != 1 {
+				t.Errorf("the guest took %v records, stats %+v", sizes, got)
+			}
+			if all := strings.Join(log, ","); !strings.Contains(all, "3") || strings.Contains(all, huge) {
+				t.Error("records behind the bad one are lost, or it came through")
+			}
+		})
+	}
+}
+
 func TestFailuresNameTheirSubtask(t *testing.T) {
 	bad := func(*guest, int, []byte) error { return fault.Guestf("unreachable") }
 	for name, test := range map[string]struct {
@@ -335,7 +388,7 @@ func TestATaskEndsWhenAllItsChannelsHave(t *testing.T) {
 		Plan: p, Task: p.Tasks[0], Inbox: w.inbox, Inputs: []Input{{Input: 0}, {Input: 1}}, Failed: w.hub.Failed(), Cause: w.hub.Err,
 		Opener: &house{functions: map[string]*guest{"a": {log: &log}}, sinks: map[string]operator.Sink{"sink": &memorySink{log: new([]string)}}},
 	})
-	if err := task.Open(); err != nil {
+	if err := task.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	w.senders[1].Write(batchOf("1"))
@@ -372,7 +425,7 @@ func TestAGuestWaitsForRoom(t *testing.T) {
 		Plan: p, Task: p.Tasks[0], Outputs: map[int]*exchange.Writer{7: w.senders[0]}, Failed: w.hub.Failed(), Cause: w.hub.Err,
 		Opener: &house{sources: map[string]*script{"in": {steps: steps}}, functions: map[string]*guest{"a": {log: &log, process: big}}},
 	})
-	if err := task.Open(); err != nil {
+	if err := task.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -426,7 +479,7 @@ func TestHeldBackRecordsGoOutInTime(t *testing.T) {
 		sinks:     map[string]operator.Sink{"sink": signalSink(written)},
 	}
 	task := New(Config{Plan: p, Task: p.Tasks[0], Opener: &idleHouse{house: h}, Failed: make(chan struct{})})
-	if err := task.Open(); err != nil {
+	if err := task.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -458,8 +511,8 @@ func (s signalSink) Close() error             { return nil }
 // idleHouse opens sources that stay idle when their steps are over.
 type idleHouse struct{ *house }
 
-func (h *idleHouse) Source(op *graph.Operator, subtask int, c operator.Collector, started time.Time, splits []operator.Split) (operator.Source, error) {
-	s, err := h.house.Source(op, subtask, c, started, splits)
+func (h *idleHouse) Source(ctx context.Context, op *graph.Operator, subtask int, c operator.Collector, started time.Time, splits []operator.Split) (operator.Source, error) {
+	s, err := h.house.Source(ctx, op, subtask, c, started, splits)
 	return &idleSource{s.(*script)}, err
 }
 

@@ -16,7 +16,8 @@ import (
 // Krishnamurthy et al. 2006): never more than the gcd of size and every would give.
 //
 // Bounds saturate at the ends of int64, so that extreme timestamps have windows like
-// all others; numbers never overflow.
+// all others; numbers do not overflow (only with every = 1 ms the windows that begin
+// before int64 does have none, and do not exist).
 type assigner struct {
 	size, every, offset int64 // ms; 0 ≤ offset < every
 	whole, rest         int64
@@ -115,15 +116,12 @@ func (a *assigner) due(watermark int64) int64 {
 	case a.global || watermark == Beginning:
 		return math.MinInt64
 	}
-	t := sub(watermark+1, a.size)
-	if t == Beginning {
-		return math.MinInt64
+	if end := watermark + 1; end >= 0 {
+		return sub(a.period(end-a.rest), a.whole)
+	} else { // a period later, so that nothing overflows
+		return sub(a.period(end+a.every-a.rest), add(a.whole, 1))
 	}
-	return a.period(t)
 }
-
-// single tells whether every window is one pane.
-func (a *assigner) single() bool { return a.global || a.rest == 0 && a.whole == 1 }
 
 // behind is a watermark less a lateness; the ends of time stay where they are.
 func behind(watermark, lateness int64) int64 {

@@ -5,8 +5,12 @@ import (
 	"github.com/wasmill/wasmill/runtime/record"
 )
 
-// callBytes is about how much a guest is given in one call.
-const callBytes = 256 << 10
+// callBytes is about how much a guest is given in one call. Of accumulators no more than
+// callEntries are read before they are written again, so that they are still near.
+const (
+	callBytes   = 256 << 10
+	callEntries = 256
+)
 
 // closer gathers what windows hold and gives it to the guest, many keys in one call.
 // All windows of a call have the same end, so that its output can be stamped.

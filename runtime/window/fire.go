@@ -10,7 +10,7 @@ import (
 func (p *panes) advance(watermark int64) error {
 	due, dead := p.assigner.due(watermark), p.assigner.due(behind(watermark, p.lateness))
 	for k, ok := p.nextWindow(p.due); ok && k <= due; k, ok = p.nextWindow(k) {
-		if err := p.fireWindow(k); err != nil {
+		if err := p.fireWindow(k, min(k, dead)); err != nil {
 			return err
 		}
 		if err := p.expire(min(k, dead)); err != nil {
@@ -38,7 +38,8 @@ func (p *panes) nextWindow(k int64) (int64, bool) {
 }
 
 // fireWindow gives the result of a complete window: all its keys, by group and bytes.
-func (p *panes) fireWindow(k int64) error {
+// Windows up to limit need nothing any more.
+func (p *panes) fireWindow(k, limit int64) error {
 	open := p.open.between(p.assigner.panes(k))
 	start, end := p.assigner.bounds(k)
 	if err := p.closer.window(start, end, OnTime); err != nil {
@@ -47,6 +48,9 @@ func (p *panes) fireWindow(k int64) error {
 	return p.open.eachGroup(open, func(group int) error {
 		if due, _ := p.seen(group); k <= due {
 			return nil // whoever had the group before has given it out
+		}
+		if p.rings {
+			return p.fireRings(k, group, limit)
 		}
 		return p.fireGroup(open, group)
 	})
@@ -135,6 +139,9 @@ func (p *panes) fireKey(k int64, group int, key []byte, firing Firing) error {
 	if err := p.closer.key(key); err != nil {
 		return err
 	}
+	if p.rings {
+		return p.fireRing(k, group, key)
+	}
 	open := p.open.between(p.assigner.panes(k))
 	inputs := 1
 	if p.Applier != nil {
@@ -220,6 +227,6 @@ func (p *panes) clearMarks(pane *openPane) error {
 			return err
 		}
 		p.paneKey = append(p.paneKey, 0)
-		return p.deleteData(group, p.paneKey)
+		return p.deleteData(group, p.paneKey, pane.number)
 	})
 }

@@ -190,13 +190,12 @@ type subtask struct {
 }
 
 type setup struct {
-	window      graph.Window
-	apply       bool
-	inputs      int
-	first, end  int // key groups; 0, 0: all
-	watermark   int64
-	restore     []*bytes.Buffer // runs
-	noWatermark bool            // the task has lost it
+	window     graph.Window
+	apply      bool
+	inputs     int
+	first, end int // key groups; 0, 0: all
+	watermark  int64
+	restore    []*bytes.Buffer // runs
 }
 
 func open(t testing.TB, s setup) *subtask {

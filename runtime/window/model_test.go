@@ -189,6 +189,7 @@ func (m *model) early() {
 // windowsOfTest are the windows that random records are played against.
 var windowsOfTest = map[string]graph.Window{
 	"tumbling":                {Kind: graph.Tumbling, Size: ms(10), Lateness: 0},
+	"tumbling, short":         {Kind: graph.Tumbling, Size: ms(1), Lateness: ms(4)},
 	"tumbling, late":          {Kind: graph.Tumbling, Size: ms(10), Lateness: ms(15), Offset: ms(3)},
 	"tumbling, early":         {Kind: graph.Tumbling, Size: ms(20), Lateness: ms(7), Trigger: graph.Trigger{Every: ms(6)}},
 	"tumbling, every third":   {Kind: graph.Tumbling, Size: ms(20), Lateness: ms(9), Trigger: graph.Trigger{Count: 3}},
@@ -282,7 +283,6 @@ type player struct {
 	tasks []*subtask
 	model model
 	value int
-	last  int64
 }
 
 func (p *player) of(key string) *subtask {

@@ -2,12 +2,11 @@ package window
 
 import (
 	"encoding/binary"
-	"slices"
-
-	"github.com/cespare/xxhash/v2"
 
 	"github.com/wasmill/wasmill/runtime/fault"
+	"github.com/wasmill/wasmill/runtime/keygroup"
 	"github.com/wasmill/wasmill/runtime/record"
+	"github.com/wasmill/wasmill/runtime/state"
 )
 
 // panes are windows that do not depend on records: tumbling, sliding and global. Each
@@ -16,19 +15,25 @@ import (
 type panes struct {
 	*core
 	assigner assigner
+	rings    bool // accumulators lie as in ring.go
 	open     openPanes
 	due      int64   // the last window that has given its result
 	dead     int64   // the last window that is forgotten
 	floors   []int64 // by group: the watermark of the subtask that had it, if above ours; nil: of none
 	stored   []int64 // by group: the watermark in the index table
 
-	local   []localPane // those of the batch
-	recent  [16]int32   // by number, into local
-	fires   []int32     // entries to fire, in the order of their records
-	firing  [64]uint64  // a set of their keys' hashes, by 12 bits
+	local   []localPane     // those of the batch
+	recent  [16]int32       // by number, into local
+	numbers map[int64]int32 // of panes, into local
+	fires   []int32         // entries to fire, in the order of their records
+	firing  [64]uint64      // a set of their keys' hashes, by 12 bits
 	merger  merger
-	paneKey []byte // scratch
-	value   []byte // scratch
+	toucher interface{ TouchAll([]state.Place) } // the backend, if it can; else nil
+	places  []state.Place                        // scratch of touch
+	paneKey []byte                               // scratch
+	value   []byte                               // scratch
+	kept    []byte                               // the rings of a call
+	keeps   []span                               // in kept, by entry
 }
 
 // localPane is a pane of the batch being processed.
@@ -54,9 +59,12 @@ const (
 func newPanes(c *core) (*panes, error) {
 	n := c.End - c.First
 	p := &panes{
-		core: c, assigner: newAssigner(&c.Window), stored: make([]int64, n),
+		core: c, numbers: map[int64]int32{}, assigner: newAssigner(&c.Window), stored: make([]int64, n),
 		open: openPanes{first: c.First, words: (n + 63) / 64}, merger: merger{backend: c.Backend}, paneKey: make([]byte, 0, 16),
 	}
+	first, last := p.assigner.panes(0)
+	p.rings = c.Aggregator != nil && first < last
+	p.toucher, _ = c.Backend.(interface{ TouchAll([]state.Place) })
 	p.due, p.dead = p.assigner.due(c.watermark), p.assigner.due(behind(c.watermark, c.lateness))
 	for i := range n {
 		p.stored[i] = Beginning
@@ -115,16 +123,16 @@ func max2(a, b error) error {
 // seen is the last window that has given its result for a group, and the last that it
 // has forgotten: those of the operator, or of the subtask that had the group before.
 func (p *panes) seen(group int) (due, dead int64) {
-	if p.floors != nil {
-		if w := p.floors[group-p.First]; w > p.watermark {
-			return p.assigner.due(w), p.assigner.due(behind(w, p.lateness))
-		}
+	if p.floors == nil {
+		return p.due, p.dead
 	}
-	return p.due, p.dead
+	w := p.floors[group-p.First]
+	return max(p.due, p.assigner.due(w)), max(p.dead, p.assigner.due(behind(w, p.lateness)))
 }
 
 func (p *panes) process(input int, batch []byte) error {
 	p.local, p.recent = p.local[:0], [16]int32{}
+	clear(p.numbers)
 	at := int32(-1)
 	start, end, place := Infinity, Beginning, inTime // no pane yet
 	for c, i := &p.cursor, 0; c.Next(); i++ {
@@ -169,6 +177,10 @@ func (p *panes) enter(t int64, input int) int32 {
 	if int(*hint) < len(p.local) && p.local[*hint].number == number {
 		return *hint
 	}
+	if at, ok := p.numbers[number]; ok {
+		*hint = at
+		return at
+	}
 	l := localPane{number: number}
 	l.start, l.end = p.assigner.paneBounds(number)
 	l.first, l.last = p.assigner.windows(number)
@@ -177,6 +189,7 @@ func (p *panes) enter(t int64, input int) int32 {
 	l.key[8] = byte(input)
 	p.local = append(p.local, l)
 	*hint = int32(len(p.local) - 1)
+	p.numbers[number] = *hint
 	return *hint
 }
 
@@ -194,7 +207,10 @@ func placeOf(first, last, due, dead int64) placement {
 
 // dataKey is the key of a pane's data: accumulators are of all inputs, records of one.
 func (p *panes) dataKey(l *localPane) []byte {
-	if p.Applier != nil {
+	switch {
+	case p.rings:
+		return nil
+	case p.Applier != nil:
 		return l.key[:9]
 	}
 	return l.key[:8]
@@ -203,7 +219,7 @@ func (p *panes) dataKey(l *localPane) []byte {
 // put adds the record at the cursor to the entry of its key and pane.
 func (p *panes) put(index int, pane int32, place placement) error {
 	c := &p.cursor
-	hash := xxhash.Sum64(c.Key)
+	hash := keygroup.Hash(c.Key)
 	e, slot := p.gather.find(hash, pane, c.Key)
 	if len(p.fires) > 0 && p.firing[hash&63]&(1<<(hash>>6&63)) != 0 { // its key is to be fired first
 		if err := p.flush(); err != nil {
@@ -230,7 +246,6 @@ func (p *panes) put(index int, pane int32, place placement) error {
 				return err
 			}
 		}
-		p.Backend.Touch(group, p.Table+tableData, p.dataKey(l), c.Key)
 		e = p.gather.insert(slot, fresh)
 	} else if p.floors != nil {
 		due, dead := p.seen(int(p.gather.entries[e].group))
@@ -273,174 +288,4 @@ func (p *panes) flush() error {
 	}
 	p.gather.reset()
 	return err
-}
-
-// accumulate folds the records of entries into their accumulators, as many as one call
-// takes, and returns the entry after them.
-func (p *panes) accumulate(from int) (int, error) {
-	g := &p.calls
-	g.reset()
-	indexes := p.Output.indexes[:0]
-	to := from
-	for ; to < len(p.gather.entries) && len(g.buf) < callBytes; to++ {
-		e := &p.gather.entries[to]
-		l := &p.local[e.pane]
-		acc, _, ok, err := p.Backend.Get(int(e.group), p.Table+tableData, l.key[:8], e.key)
-		if err != nil {
-			return 0, err
-		}
-		g.begin(e.key, acc, ok, uint8(p.gather.input), OnTime, l.start, l.end)
-		g.buf, indexes = p.gather.body(g.buf, indexes, e.head)
-		g.end()
-	}
-	p.Output.indexes = indexes
-	answer, err := p.Aggregator.Accumulate(g.buf)
-	p.Output.indexes = indexes[:0]
-	if err != nil {
-		return 0, err
-	}
-	r := replies{answer, "accumulate"}
-	for i := from; i < to; i++ {
-		e := &p.gather.entries[i]
-		acc, err := r.next()
-		if err != nil {
-			return 0, err
-		}
-		l := &p.local[e.pane]
-		if err := p.Backend.Put(int(e.group), p.Table+tableData, l.key[:8], e.key, acc); err != nil {
-			return 0, err
-		}
-		if err := p.openFor(l, int(e.group)); err != nil {
-			return 0, err
-		}
-	}
-	return to, r.end()
-}
-
-// store keeps the records of entries.
-func (p *panes) store() error {
-	for i := range p.gather.entries {
-		e := &p.gather.entries[i]
-		l := &p.local[e.pane]
-		r := &p.gather.records[e.head]
-		body := p.gather.batch[r.offset : r.offset+r.size]
-		if r.next >= 0 {
-			p.value, _ = p.gather.body(p.value[:0], nil, e.head)
-			body = p.value
-		}
-		if err := p.Backend.Append(int(e.group), p.Table+tableData, l.key[:9], e.key, body); err != nil {
-			return err
-		}
-		if err := p.openFor(l, int(e.group)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// openFor enters a pane into the index, the first time a group has records in it.
-func (p *panes) openFor(l *localPane, group int) error {
-	if l.open == nil {
-		l.open = p.open.pane(l.number)
-	}
-	if p.open.has(l.open, group) {
-		return nil
-	}
-	g := group - p.First
-	l.open.groups[g>>6] |= 1 << (g & 63)
-	return p.Backend.Put(group, p.Table+tableIndex, nil, l.key[:8], nil)
-}
-
-// mark is how many records of a key in a pane came since the last early result.
-func (p *panes) mark(group int, pane, key []byte) (int64, error) {
-	b, _, ok, err := p.Backend.Get(group, p.Table+tableMarks, pane, key)
-	if err != nil || !ok {
-		return 0, err
-	}
-	if len(b) != 8 {
-		return 0, fault.Corruptf("mark of %d bytes", len(b))
-	}
-	return int64(binary.LittleEndian.Uint64(b)), nil
-}
-
-// markAll notes that the entries have records that no early result has.
-func (p *panes) markAll() error {
-	p.marked = true
-	for i := range p.gather.entries {
-		e := &p.gather.entries[i]
-		key := p.local[e.pane].key[:8]
-		if e.marked && p.count > 0 { // it is about to be fired
-			if err := p.Backend.Delete(int(e.group), p.Table+tableMarks, key, e.key); err != nil {
-				return err
-			}
-			continue
-		}
-		p.value = binary.LittleEndian.AppendUint64(p.value[:0], uint64(e.count))
-		if err := p.Backend.Put(int(e.group), p.Table+tableMarks, key, e.key, p.value); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// barrier writes the watermark of the groups that hold records: who has them after a
-// rescale must not give results again that we gave.
-func (p *panes) barrier() error {
-	return p.open.eachGroup(p.open.panes, func(group int) error {
-		w := p.watermark
-		if p.floors != nil {
-			w = max(w, p.floors[group-p.First])
-		}
-		if p.stored[group-p.First] == w {
-			return nil
-		}
-		p.stored[group-p.First] = w
-		p.value = binary.LittleEndian.AppendUint64(p.value[:0], uint64(w))
-		return p.Backend.Put(group, p.Table+tableIndex, watermarkKey, nil, p.value)
-	})
-}
-
-// expire forgets the panes whose last window is limit or before.
-func (p *panes) expire(limit int64) error {
-	n := 0
-	for ; n < len(p.open.panes); n++ {
-		if _, last := p.assigner.windows(p.open.panes[n].number); last > limit {
-			break
-		}
-		if err := p.forget(p.open.panes[n]); err != nil {
-			return err
-		}
-	}
-	p.open.panes = slices.Delete(p.open.panes, 0, n)
-	return nil
-}
-
-func (p *panes) forget(pane *openPane) error {
-	key := append(keyOfPane(p.paneKey, pane.number), 0)
-	p.paneKey = key
-	return p.open.eachGroup([]*openPane{pane}, func(group int) error {
-		if err := p.deleteData(group, key); err != nil {
-			return err
-		}
-		if p.every > 0 || p.count > 0 {
-			if err := p.Backend.DeleteRange(group, p.Table+tableMarks, key[:8], nil, nil); err != nil {
-				return err
-			}
-		}
-		return p.Backend.Delete(group, p.Table+tableIndex, nil, key[:8])
-	})
-}
-
-// deleteData empties a pane; key has room for the input.
-func (p *panes) deleteData(group int, key []byte) error {
-	if p.Aggregator != nil {
-		return p.Backend.DeleteRange(group, p.Table+tableData, key[:8], nil, nil)
-	}
-	for input := range p.Inputs {
-		key[8] = byte(input)
-		if err := p.Backend.DeleteRange(group, p.Table+tableData, key[:9], nil, nil); err != nil {
-			return err
-		}
-	}
-	return nil
 }

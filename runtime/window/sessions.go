@@ -1,8 +1,7 @@
 package window
 
 import (
-	"github.com/cespare/xxhash/v2"
-
+	"github.com/wasmill/wasmill/runtime/keygroup"
 	"github.com/wasmill/wasmill/runtime/record"
 )
 
@@ -56,7 +55,7 @@ func (s *sessions) process(int, []byte) error {
 // put adds the record at the cursor to a session of its key.
 func (s *sessions) put(index int) error {
 	c := &s.cursor
-	hash := xxhash.Sum64(c.Key)
+	hash := keygroup.Hash(c.Key)
 	at, slot := s.gather.find(hash, 0, c.Key)
 	if at >= 0 && s.gather.entries[at].marked {
 		if err := s.flush(); err != nil {

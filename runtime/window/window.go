@@ -27,6 +27,7 @@ import (
 
 	"github.com/wasmill/wasmill/runtime/fault"
 	"github.com/wasmill/wasmill/runtime/graph"
+	"github.com/wasmill/wasmill/runtime/keygroup"
 	"github.com/wasmill/wasmill/runtime/operator"
 	"github.com/wasmill/wasmill/runtime/record"
 	"github.com/wasmill/wasmill/runtime/state"
@@ -126,13 +127,12 @@ type core struct {
 	tick      int64 // the number of the last early result, by watermark or clock
 	marked    bool  // there may be marks
 
-	closer   closer
-	calls    groups
-	gather   gather
-	cursor   record.Cursor
-	late     record.Builder
-	tooLate  atomic.Int64
-	lateSent bool
+	closer  closer
+	calls   groups
+	gather  gather
+	cursor  record.Cursor
+	late    record.Builder
+	tooLate atomic.Int64
 }
 
 var _ operator.Timed = (*Operator)(nil)
@@ -271,7 +271,7 @@ func (c *core) dropLate() {
 
 // groupOf is the key group of a key, by its hash.
 func (c *core) groupOf(hash uint64) (int, error) {
-	group := int(hash % uint64(c.MaxParallelism))
+	group := keygroup.OfHash(hash, c.MaxParallelism)
 	if group < c.First || group >= c.End {
 		return 0, fault.Corruptf("a key of group %d came to the subtask of [%d,%d)", group, c.First, c.End)
 	}

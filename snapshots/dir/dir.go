@@ -88,14 +88,27 @@ func (s *Store) Get(ctx context.Context, name string, offset, length int64) (io.
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	f, err := os.Open(path)
+	f, err := open(path)
 	if err != nil {
-		return nil, classify(err)
+		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	if length < 0 {
 		length = 1<<62 - offset
 	}
 	return &part{reader: io.NewSectionReader(f, offset, length), file: f, ctx: ctx}, nil
+}
+
+// open opens the file of an object.
+func open(path string) (*os.File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, classify(err)
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		f.Close()
+		return nil, cmp.Or(classify(err), snapshots.ErrNotFound)
+	}
+	return f, nil
 }
 
 // part reads a part of a file until its context ends.
@@ -139,11 +152,11 @@ func (s *Store) list(ctx context.Context, folder, prefix string, yield func(snap
 		return yield(snapshots.Object{}, err)
 	}
 	entries, err := os.ReadDir(filepath.Join(s.root, filepath.FromSlash(folder)))
-	if errors.Is(err, fs.ErrNotExist) {
+	if err = classify(err); errors.Is(err, snapshots.ErrNotFound) {
 		return true
 	}
 	if err != nil {
-		return yield(snapshots.Object{}, fmt.Errorf("list %s: %w", prefix, classify(err)))
+		return yield(snapshots.Object{}, fmt.Errorf("list %s: %w", prefix, err))
 	}
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return cmp.Compare(sortName(a), sortName(b)) })
 	for _, e := range entries {
@@ -188,10 +201,13 @@ func (s *Store) Delete(ctx context.Context, name string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	// unlink(2) alone: os.Remove would take an empty folder, too.
+	switch err := syscall.Unlink(path); {
+	case err == nil, errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR):
+		return nil
+	default:
 		return fmt.Errorf("delete %s: %w", name, classify(err))
 	}
-	return nil
 }
 
 // Sweep implements snapshots.Sweeper.
@@ -219,8 +235,10 @@ func (s *Store) Sweep(ctx context.Context) error {
 // network file system that is away: these pass.
 func classify(err error) error {
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return snapshots.ErrNotFound
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR):
+		return snapshots.ErrNotFound // a folder is no object
 	case errors.Is(err, fs.ErrExist):
 		return snapshots.ErrExists
 	case errors.Is(err, syscall.EIO), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT),

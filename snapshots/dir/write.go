@@ -60,11 +60,18 @@ func (s *Store) Copy(ctx context.Context, from, to string) error {
 	if err != nil {
 		return err
 	}
-	if source == target {
-		_, err := os.Lstat(source)
-		return classify(err)
+	original, err := open(source)
+	if err == nil {
+		defer original.Close()
+		err = ctx.Err()
 	}
-	temp, err := s.copyToTemp(ctx, source)
+	if err != nil {
+		return fmt.Errorf("copy %s: %w", from, err)
+	}
+	if source == target {
+		return nil
+	}
+	temp, err := s.copyToTemp(ctx, original)
 	if err != nil {
 		return fmt.Errorf("copy %s: %w", from, err)
 	}
@@ -74,7 +81,7 @@ func (s *Store) Copy(ctx context.Context, from, to string) error {
 	return nil
 }
 
-func (s *Store) copyToTemp(ctx context.Context, source string) (temp string, err error) {
+func (s *Store) copyToTemp(ctx context.Context, original *os.File) (temp string, err error) {
 	f, err := os.CreateTemp(s.temp, "copy-")
 	if err != nil {
 		return "", classify(err)
@@ -84,17 +91,12 @@ func (s *Store) copyToTemp(ctx context.Context, source string) (temp string, err
 	if err := os.Remove(temp); err != nil {
 		return "", err
 	}
-	switch err := os.Link(source, temp); {
+	switch err := os.Link(original.Name(), temp); {
 	case err == nil:
 		return temp, nil
 	case !errors.Is(err, syscall.EXDEV) && !errors.Is(err, syscall.EPERM) && !errors.Is(err, syscall.EMLINK) && !errors.Is(err, syscall.ENOTSUP):
 		return "", classify(err)
 	}
-	original, err := os.Open(source)
-	if err != nil {
-		return "", classify(err)
-	}
-	defer original.Close()
 	return s.write(ctx, original, -1)
 }
 

@@ -15,6 +15,8 @@ import (
 type Destination struct {
 	// Open opens one subtask. Restored says that the job goes on from a checkpoint.
 	Open func(subtask, parallelism int, restored bool) (operator.TwoPhaseSink, error)
+	// Crash takes from a sink what the system takes from a process that dies: its locks.
+	Crash func(operator.TwoPhaseSink)
 	// Committer is one that knows nothing but the destination.
 	Committer func() (operator.Committer, error)
 	// Visible is the values that a reader of the destination sees, in any order.

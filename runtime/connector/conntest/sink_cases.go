@@ -16,7 +16,9 @@ func (h *harness) beforeCommit() {
 }
 
 func (h *harness) crashWriting() {
-	h.write(h.open(0, 1, false), "lost")
+	crashed := h.open(0, 1, false)
+	h.write(crashed, "lost")
+	h.Crash(crashed)
 	sink := h.open(0, 1, false)
 	h.write(sink, "kept")
 	h.commit(h.prepare(sink, 1))

@@ -131,6 +131,9 @@ func (h *player) step() {
 		delete(h.model, p)
 	case n < 670:
 		from, to := h.bounds()
+		if h.random.IntN(3) == 0 {
+			from, to = nil, nil
+		}
 		must(h.t, b.DeleteRange(p.group, p.table, key, from, to))
 		maps.DeleteFunc(h.model, func(q place, _ modelEntry) bool {
 			return q.group == p.group && q.table == p.table && q.key == p.key && within(q.subkey, from, to)

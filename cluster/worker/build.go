@@ -1,0 +1,91 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/wasmill/wasmill/runtime/connector"
+	"github.com/wasmill/wasmill/runtime/exchange"
+	"github.com/wasmill/wasmill/runtime/graph"
+	"github.com/wasmill/wasmill/runtime/task"
+)
+
+// build makes the hub and the tasks, and returns when all of them can take records.
+func (a *attempt) build(ctx context.Context, opener *opener) error {
+	hub := exchange.NewHub(exchange.Config{
+		Job: a.ref.Job, Attempt: a.ref.Attempt, Subject: "wasmill." + a.worker.config.Cluster, Conn: a.worker.config.Data,
+	})
+	a.mu.Lock()
+	a.hub = hub
+	a.mu.Unlock()
+	mine := a.share()
+	// Every inbox is there before the first writer looks for it.
+	for _, m := range mine {
+		if err := m.openInput(a, hub); err != nil {
+			return fmt.Errorf("open input of %s: %w", m.head(a.plan), err)
+		}
+	}
+	var opened []chan error
+	for _, m := range mine {
+		if err := m.openOutputs(a, hub); err != nil {
+			return fmt.Errorf("open output of %s: %w", m.head(a.plan), err)
+		}
+		restored, err := a.restored(m)
+		if err != nil {
+			return err
+		}
+		built := task.New(task.Config{
+			Plan: a.plan, Task: m.task, Subtask: m.subtask, Inbox: m.inbox, Inputs: m.inputs, Outputs: m.outputs,
+			Failed: hub.Failed(), Cause: hub.Err, Opener: opener, Latency: a.latency(),
+			Commands: m.commands, Report: func(c task.Checkpoint) { a.report(m, c) }, Restore: restored,
+			AtLeastOnce: a.plan.Checkpoint.Mode == graph.AtLeastOnce,
+		})
+		a.mu.Lock()
+		a.built = append(a.built, built)
+		a.shares = append(a.shares, m)
+		a.mu.Unlock()
+		done := make(chan error, 1)
+		opened = append(opened, done)
+		a.tasks.Go(func() { a.runTask(ctx, built, m, done) })
+	}
+	var errs []error
+	for _, done := range opened {
+		errs = append(errs, <-done)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return hub.Ready()
+}
+
+// latency is how sinks find the time at which a record was due. It is known when all
+// records come from generators that keep a schedule.
+func (a *attempt) latency() func(time.Time) int64 {
+	for i := range a.plan.Operators {
+		if op := &a.plan.Operators[i]; op.Role == graph.RoleSource && !connector.Scheduled(op) {
+			return nil
+		}
+		if op := &a.plan.Operators[i]; op.Module != nil && op.Module.Shape == "source" {
+			return nil
+		}
+	}
+	return func(started time.Time) int64 {
+		return started.UnixNano() - connector.GeneratorBase*int64(time.Millisecond)
+	}
+}
+
+// probe finds frames and credits that NATS lost when none came after them.
+func (a *attempt) probe() {
+	a.mu.Lock()
+	hub := a.hub
+	a.mu.Unlock()
+	if hub == nil {
+		return
+	}
+	if err := hub.Probe(); err != nil {
+		// The hub has failed for the same reason; its tasks tell.
+		a.worker.config.Logger.Debug("probe exchange", "err", err)
+	}
+}
