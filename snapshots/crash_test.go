@@ -208,6 +208,9 @@ func TestStoppedAtEveryOperation(t *testing.T) {
 			if overtaken {
 				t.Errorf("the one that was overtaken completed checkpoint %d", n)
 			}
+			if stopped && n <= last {
+				t.Errorf("checkpoint %d is complete a second time", n)
+			}
 			last = n
 		})
 		if !stopped {

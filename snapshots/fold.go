@@ -30,6 +30,7 @@ type State struct {
 	since    uint64 // entries after the last trim
 	lastTrim uint64 // its number; 0: there is none
 	keepFrom uint64 // entries below may be deleted
+	tail     string // how the stored bytes of the last entry begin; set by Log
 }
 
 // Ignored is an entry without effect: that of a deposed writer, or a second try.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -112,6 +113,7 @@ func (l *Log) append(ctx context.Context, e Entry, allowed func() error) (State,
 		}
 		if there == nil {
 			err = l.state.Step(e)
+			l.state.tail = head(data)
 			return l.state, err
 		}
 		if err := l.take(e.Number, there); err != nil {
@@ -136,7 +138,7 @@ func (l *Log) create(ctx context.Context, number uint64, data []byte) (there []b
 		}
 	}
 	// C1: who slept may have found a place that is free because the log was trimmed.
-	joined, err := l.joined(ctx, number)
+	joined, err := l.joined(ctx, number, l.state.tail)
 	if err == nil && !joined {
 		l.loaded = false
 		err = fencedf("entry %d is far behind the log's end", number)
@@ -144,22 +146,28 @@ func (l *Log) create(ctx context.Context, number uint64, data []byte) (there []b
 	return nil, err
 }
 
-// joined tells whether an entry has its place at the end of a log. Entries are deleted
-// oldest first: if the one before is there, the place had never been taken.
-func (l *Log) joined(ctx context.Context, number uint64) (bool, error) {
+// joined tells whether an entry has its place at the end of a log: the one before must
+// be that which is known. Entries are deleted oldest first: if it is there, the place
+// had never been taken.
+func (l *Log) joined(ctx context.Context, number uint64, known string) (bool, error) {
 	if number > 1 {
-		r, err := l.Store.Get(ctx, l.object(number-1), 0, 1)
+		r, err := l.Store.Get(ctx, l.object(number-1), 0, int64(sumSize))
 		if errors.Is(err, ErrNotFound) {
 			return false, nil
 		}
 		if err != nil {
 			return false, err
 		}
-		return true, r.Close()
+		defer r.Close()
+		data, err := io.ReadAll(r)
+		return head(data) == known, err
 	}
 	numbers, err := l.list(ctx)
 	return len(numbers) > 0 && numbers[len(numbers)-1] == uint64(len(numbers)), err
 }
+
+// head is how an entry begins: its checksum, by which it is known.
+func head(data []byte) string { return string(data[:min(len(data), sumSize)]) }
 
 // take steps over an entry that somebody wrote. One that can't be read and is not known
 // to be ours may be a fence.
@@ -169,6 +177,7 @@ func (l *Log) take(number uint64, data []byte) error {
 		l.loaded = false
 		return fencedf("append to log of %s: somebody else wrote: %w", l.Job, err)
 	}
+	l.state.tail = head(data)
 	return l.state.Step(e)
 }
 
@@ -225,7 +234,7 @@ func (l *Log) follow(ctx context.Context, state State) (State, error) {
 		if !errors.Is(err, ErrNotFound) || state.Next == 1 {
 			return state, ignoreNotFound(err)
 		}
-		joined, err := l.joined(ctx, state.Next)
+		joined, err := l.joined(ctx, state.Next, state.tail)
 		if err == nil && !joined {
 			err = fmt.Errorf("read log of %s: it was trimmed: %w", l.Job, ErrNotFound)
 		}
@@ -247,6 +256,7 @@ func (l *Log) step(ctx context.Context, state *State, number uint64) error {
 		return fmt.Errorf("read log of %s: %w", l.Job, err)
 	}
 	e, err := DecodeEntry(number, data)
+	state.tail = head(data)
 	switch {
 	case errors.Is(err, fault.ErrCorrupt):
 		return state.Skip(number, fmt.Errorf("%s: %w", l.object(number), err))

@@ -123,6 +123,37 @@ func TestDeposedWriterHasNoEffect(t *testing.T) {
 	}
 }
 
+// C1: two deposed writers in places that were trimmed away do not take each other's
+// remains for a log.
+func TestDeposedWritersDoNotMeet(t *testing.T) {
+	store := new(storetest.Memory)
+	first, second, third := newLog(store, "first"), newLog(store, "second"), newLog(store, "third")
+	state := mustBegin(t, first)
+	mustBegin(t, second) // its fence is where the first will write
+	state2, err := second.Read(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	state3 := mustBegin(t, third)
+	for range 4 {
+		if state3, err = third.Trim(t.Context(), state3.Term, noon); err != nil {
+			t.Fatal(err)
+		}
+	}
+	end := snapshots.Entry{End: &snapshots.End{}, Time: noon}
+	for _, c := range []struct {
+		l    *snapshots.Log
+		term uint64
+	}{{first, state.Term}, {second, state2.Term}} {
+		if _, err := c.l.Append(t.Context(), end, c.term); !errors.Is(err, fault.ErrFenced) {
+			t.Errorf("%s: %v", c.l.Writer, err)
+		}
+	}
+	if got, err := newLog(store, "").Read(t.Context()); err != nil || got.End != nil || got.Term != state3.Term {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 // An entry is in the log once, whatever happens to the request that creates it.
 func TestAppendSurvivesFaults(t *testing.T) {
 	for _, c := range []struct {
