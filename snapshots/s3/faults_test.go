@@ -162,12 +162,16 @@ func TestFaultyNetwork(t *testing.T) {
 
 // A server that does not answer holds nobody longer than its context.
 func TestStall(t *testing.T) {
-	server := storetest.StartMinIO(t)
-	stall := &network{next: http.DefaultTransport, every: 1, fail: func(_ http.RoundTripper, r *http.Request) (*http.Response, error) {
+	t.Setenv("AWS_ACCESS_KEY_ID", "a")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "b")
+	stall := &network{every: 1, fail: func(_ http.RoundTripper, r *http.Request) (*http.Response, error) {
 		<-r.Context().Done()
 		return nil, r.Context().Err()
 	}}
-	s := openWith(t, server, "x", stall)
+	s, err := s3.New(s3.Options{Bucket: "wasmill", Endpoint: "localhost:9000", Region: "us-east-1", NoTLS: true, Transport: stall})
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	if err := s.PutIfAbsent(ctx, "log/1", nil); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, fault.ErrTransient) {
@@ -198,11 +202,11 @@ func TestServerDies(t *testing.T) {
 	if err := s.PutIfAbsent(t.Context(), "log/2", []byte("b")); err != nil {
 		t.Errorf("what was not: %v", err)
 	}
+	misconfigured(t, server)
 }
 
-// What the user has to put right is said, and is not tried again.
-func TestMisconfiguration(t *testing.T) {
-	server := storetest.StartMinIO(t)
+// misconfigured tests that what the user has to put right is said, and not tried again.
+func misconfigured(t *testing.T, server *storetest.MinIO) {
 	server.Bucket = "other"
 	s, err := s3.Open(server.URL("p"))
 	if err != nil {
