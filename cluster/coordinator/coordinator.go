@@ -85,6 +85,7 @@ type Coordinator struct {
 	later     chan func() // what background work has to say, on Run's goroutine
 	restart   time.Time   // when the next attempt is due; zero if none is
 	stopBy    time.Time   // when patience with stopping workers ends
+	concluded bool        // the final checkpoint is in the log
 	begun     time.Time
 	checked   time.Time // when members were last looked at
 	started   time.Time
@@ -204,11 +205,20 @@ func (c *Coordinator) complete(m cluster.Message) cluster.Message {
 		m.Started = c.started
 		return m
 	case cluster.Cancel:
-		// While a manifest is being written, what is staged may be in the log already.
-		m.Drop = c.job.outcome != Failed && c.recording == 0
+		m.Drop = c.mayDrop()
 		return m
 	}
 	return m
+}
+
+// mayDrop reports whether what sinks have staged and nobody was told to commit is in no
+// checkpoint that anybody will restore. While a manifest is on its way it may be.
+func (c *Coordinator) mayDrop() bool {
+	if c.recording > 0 || c.concluded {
+		return false
+	}
+	onlyFinal := c.config.Plan.Checkpoint.Interval == 0 && !c.config.Plan.Restart.Restarts()
+	return c.job.outcome == Canceled || onlyFinal
 }
 
 func (c *Coordinator) transition(t Transition) {

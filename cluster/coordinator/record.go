@@ -133,6 +133,7 @@ func (c *Coordinator) commit(a Completed) {
 		}
 	}
 	if a.Final {
+		c.concluded = true
 		c.step(Concluded{Checkpoint: a.Checkpoint, Transactions: all})
 		return
 	}

@@ -112,6 +112,7 @@ func (a *attempt) runTask(ctx context.Context, t *task.Task, m *share, opened ch
 func (a *attempt) carry(ctx context.Context, t *task.Task, m *share, started time.Time) error {
 	last, err := t.Run(ctx, started)
 	if err != nil {
+		a.snapshots(m, last) // what some of its sinks have staged is dropped with the rest
 		a.fail(err)
 		return err
 	}

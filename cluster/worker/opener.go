@@ -18,7 +18,6 @@ import (
 // opener makes what tasks run: guests with host, the rest with connector.
 type opener struct {
 	attempt *attempt
-	ctx     context.Context         // of the attempt; task.Opener's methods have no other
 	modules map[string]*host.Module // by hash; complete after load
 }
 

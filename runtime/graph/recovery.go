@@ -70,3 +70,6 @@ type Restart struct {
 	Max        time.Duration `json:"max,omitempty"`        // exponential
 	ResetAfter time.Duration `json:"resetAfter,omitempty"` // exponential: so long without a failure starts anew
 }
+
+// Restarts reports whether a failed attempt may be followed by another.
+func (r Restart) Restarts() bool { return r.Kind != "" && r.Kind != RestartNone }
