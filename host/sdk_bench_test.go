@@ -63,4 +63,3 @@ func BenchmarkKeyedCount(b *testing.B) {
 		})
 	}
 }
-
