@@ -12,7 +12,7 @@ import (
 
 // statsPerHeartbeat keeps a heartbeat, with all the metrics that guests may have, within
 // a message.
-const statsPerHeartbeat = 16
+const statsPerHeartbeat = 8
 
 // heartbeats say how far the attempt is, in as many messages as it takes. Final ones
 // have the latencies of sinks.

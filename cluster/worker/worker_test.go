@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -306,5 +307,20 @@ func TestWorkerRegistersUntilItIsHeard(t *testing.T) {
 	s.send(cluster.Shutdown{})
 	if err := <-s.ended; err != nil {
 		t.Errorf("worker ended: %v", err)
+	}
+}
+
+// Guests that use all the names they may have don't keep their worker from being heard.
+func TestHeartbeatsFitIntoMessages(t *testing.T) {
+	var g guestMetrics
+	for i := range maxGuestMetrics {
+		g.record(2, fmt.Sprintf("%0255d", i), 1e300)
+	}
+	stats := make([]cluster.Stats, statsPerHeartbeat)
+	for i := range stats {
+		stats[i] = cluster.Stats{Operator: strings.Repeat("o", 63), Subtask: i, RecordsIn: 1 << 63, Metrics: g.snapshot()}
+	}
+	if _, err := cluster.Encode(cluster.Envelope{From: "w0", Message: cluster.Heartbeat{Attempt: &cluster.AttemptRef{}, Stats: stats}}); err != nil {
+		t.Error(err)
 	}
 }
