@@ -23,6 +23,13 @@
 
 #include "wasmill.h"
 
+/* One entry of a table. Named here: C++ would keep the name inside of what follows. */
+struct wasmill_test_entry {
+    int table;
+    wasmill_bytes key, sub, value;
+    uint32_t version;
+};
+
 /* What the operator did since wasmill_test_clear. */
 static struct {
     struct {
@@ -40,12 +47,7 @@ static struct {
     int64_t now;
     int64_t watermark;
     int failures; /* of WASMILL_CHECK */
-    /* Tables and timers: entries in order of table, key and subkey. */
-    struct wasmill_test_entry {
-        int table;
-        wasmill_bytes key, sub, value;
-        uint32_t version;
-    } entries[65536];
+    struct wasmill_test_entry entries[65536]; /* in order of table, key and subkey */
     int kept;
     struct {
         int domain;
