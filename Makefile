@@ -26,7 +26,7 @@ fuzz: ## every fuzz target for FUZZTIME
 
 SOAK ?= 20
 soak: guests ## every test SOAK times, then every fuzz target for five minutes
-	$(GO) test -count $(SOAK) -timeout 3h ./...
+	WASMILL_SOAK=1 $(GO) test -count $(SOAK) -timeout 3h ./...
 	$(MAKE) fuzz FUZZTIME=5m
 
 lint: ## gofmt, vet, staticcheck, layers

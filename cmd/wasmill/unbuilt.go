@@ -31,6 +31,9 @@ func refuseUnbuilt(file string, plan *graph.Plan) error {
 			refuse(fmt.Sprintf("operators.%s.inputs", plan.Operators[e.To].Name), "first inputs")
 		}
 	}
+	if r := plan.Checkpoint.Retain; r.OnCancel == graph.Delete || r.OnFailure == graph.Delete {
+		refuse("checkpoint.retain", "checkpoints that are deleted with their job")
+	}
 	if plan.Checkpoint.Unaligned {
 		refuse("checkpoint.alignment", "unaligned checkpoints")
 	}
