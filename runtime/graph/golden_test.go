@@ -13,10 +13,10 @@ import (
 var update = flag.Bool("update", false, "rewrite golden files")
 
 // options are those of all the job files in testdata: they lie in /jobs, the user
-// works in /work.
+// works in /there.
 func options() Options {
 	env := map[string]string{"PORT": "4222", "WIDTH": "3", "EMPTY": ""}
-	return Options{WorkDir: "/work", Lookup: func(name string) (string, bool) {
+	return Options{WorkDir: "/there", Lookup: func(name string) (string, bool) {
 		s, ok := env[name]
 		return s, ok
 	}}

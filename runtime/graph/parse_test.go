@@ -49,12 +49,12 @@ func TestSamePlanEveryTime(t *testing.T) {
 func TestRelativePaths(t *testing.T) {
 	const file = "version: 1\njob: x\noperators: {in: {source: file, with: {path: data/a}}, out: {sink: discard, inputs: [in]}}"
 	for _, c := range []struct{ name, file, workDir, set, want string }{
-		{"start at the file's folder", "/jobs/x.yaml", "/work", "", "/jobs/data/a"},
-		{"which may be relative itself", "jobs/x.yaml", "/work", "", "/work/jobs/data/a"},
-		{"and is the working directory for a bare name", "x.yaml", "/work", "", "/work/data/a"},
-		{"start at the working directory in a flag", "/jobs/x.yaml", "/work", "b", "/work/b"},
-		{"are cleaned", "/jobs/x.yaml", "/work", "../b/./c", "/b/c"},
-		{"absolute ones stay", "/jobs/x.yaml", "/work", "/b", "/b"},
+		{"start at the file's folder", "/jobs/x.yaml", "/there", "", "/jobs/data/a"},
+		{"which may be relative itself", "jobs/x.yaml", "/there", "", "/there/jobs/data/a"},
+		{"and is the working directory for a bare name", "x.yaml", "/there", "", "/there/data/a"},
+		{"start at the working directory in a flag", "/jobs/x.yaml", "/there", "b", "/there/b"},
+		{"are cleaned", "/jobs/x.yaml", "/there", "../b/./c", "/b/c"},
+		{"absolute ones stay", "/jobs/x.yaml", "/there", "/b", "/b"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := Options{WorkDir: c.workDir}
@@ -200,7 +200,7 @@ func FuzzLoad(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte, set, variable string) {
-		o := Options{WorkDir: "/work", Set: []string{set}, Lookup: func(string) (string, bool) { return variable, true }}
+		o := Options{WorkDir: "/there", Set: []string{set}, Lookup: func(string) (string, bool) { return variable, true }}
 		plan, err := Load("x.yaml", data, o, modules, catalog{})
 		if err != nil {
 			var problems Problems
