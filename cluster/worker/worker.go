@@ -130,7 +130,11 @@ func (w *Worker) envelope(m cluster.Message) cluster.Envelope {
 // same way.
 func (w *Worker) send(m cluster.Message) {
 	if err := w.config.Transport.Send(cluster.CoordinatorAddress, w.envelope(m)); err != nil {
-		w.config.Logger.Warn("message not sent", "worker", w.config.Name, "err", err)
+		level := slog.LevelWarn
+		if !w.registered {
+			level = slog.LevelDebug // nobody listens yet, and it is said again
+		}
+		w.config.Logger.Log(context.Background(), level, "message not sent", "worker", w.config.Name, "err", err)
 	}
 }
 
