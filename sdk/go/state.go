@@ -50,17 +50,13 @@ const (
 func move(to, from []byte) int {
 	n := len(from)
 	switch {
-	case n > 64 || n > len(to):
+	case n < 8 || n > 64 || n > len(to):
 		return copy(to, from)
-	case n >= 8:
+	default:
 		for at := 0; at < n-8; at += 8 {
 			store64(to, at, load64(from, at))
 		}
 		store64(to, n-8, load64(from, n-8))
-	default:
-		for at, b := range from {
-			to[at] = b
-		}
 	}
 	return n
 }
