@@ -106,7 +106,8 @@ operators:
 	}
 	p := &process{stderr: &watched{more: make(chan struct{}, 1)}, exited: make(chan error, 1)}
 	p.cmd = exec.Command(os.Args[0], append([]string{"run", job, "--log-level", "info"}, args...)...)
-	p.cmd.Env = append(os.Environ(), actAs+"=wasmill", "WASMILL_STORE="+t.TempDir())
+	// A race-detecting binary sleeps a second at its end unless told not to.
+	p.cmd.Env = append(os.Environ(), actAs+"=wasmill", "WASMILL_STORE="+t.TempDir(), "GORACE=atexit_sleep_ms=0")
 	p.cmd.Stderr = p.stderr
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
