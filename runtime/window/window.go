@@ -2,11 +2,11 @@
 // tumbling, sliding, session and global ones, for guests of shape aggregate and apply.
 // Everything a window holds lies in tables of the state backend, so it is in every
 // snapshot, moves with its key group, and is the same for guests in any language. It
-// also has the machine that makes watermarks. It is not for merging the watermarks of
-// channels (runtime/task), nor for timers of guests (runtime/state).
+// is not for watermarks (runtime/watermark makes them, runtime/task merges those of
+// channels), nor for timers of guests (runtime/state).
 //
 // Start with Config and Operator; panes.go (tumbling, sliding, global) and sessions.go
-// hold what they do, assign.go the arithmetic, watermark.go the watermarks.
+// hold what they do, assign.go the arithmetic.
 //
 // Meaning follows Flink. A watermark W says that no record with a timestamp at or
 // below W comes any more. A window [start, end) gives its result when W ≥ end − 1, gives
@@ -31,6 +31,13 @@ import (
 	"github.com/wasmill/wasmill/runtime/operator"
 	"github.com/wasmill/wasmill/runtime/record"
 	"github.com/wasmill/wasmill/runtime/state"
+	"github.com/wasmill/wasmill/runtime/watermark"
+)
+
+// Watermarks at both ends.
+const (
+	Beginning = watermark.Beginning
+	Infinity  = watermark.Infinity
 )
 
 // Tables that the backend of a window operator has, one behind the other.

@@ -1,4 +1,7 @@
-package window
+// Package watermark makes watermarks: what the operators that assign them (sources, and
+// modules in the middle of a graph) say of how far event time is. It is not for merging
+// those that channels bring (runtime/task). Start with Generator.
+package watermark
 
 import (
 	"encoding/binary"
@@ -17,12 +20,12 @@ const (
 	Infinity  int64 = math.MaxInt64 // the input has ended
 )
 
-// Watermarks makes watermarks for records that are out of order by a bound at most, as
+// Generator makes watermarks for records that are out of order by a bound at most, as
 // Flink's BoundedOutOfOrderness does: per split the highest timestamp seen, less the
 // bound and 1; of all splits the minimum. A split without records for a time is idle
 // and holds nothing up. It is a step machine: records, time that passed and ends come
 // in, Current answers.
-type Watermarks struct {
+type Generator struct {
 	bound     int64 // ms
 	idleAfter int64 // ms; 0: never idle
 	splits    []*Split
@@ -37,14 +40,14 @@ type Split struct {
 	ended bool
 }
 
-// NewWatermarks makes a machine without splits. Bound and idleAfter are in ms.
-func NewWatermarks(bound, idleAfter int64) *Watermarks {
-	return &Watermarks{bound: max(bound, 0), idleAfter: max(idleAfter, 0), current: Beginning}
+// NewGenerator makes a machine without splits. Bound and idleAfter are in ms.
+func NewGenerator(bound, idleAfter int64) *Generator {
+	return &Generator{bound: max(bound, 0), idleAfter: max(idleAfter, 0), current: Beginning}
 }
 
 // Split finds a split by its name, or adds it. One without records holds the watermark
 // up until it is idle. An operator in the middle of a graph has one split, "".
-func (w *Watermarks) Split(id string) *Split {
+func (w *Generator) Split(id string) *Split {
 	at, ok := slices.BinarySearchFunc(w.splits, id, func(s *Split, id string) int { return strings.Compare(s.id, id) })
 	if !ok {
 		w.splits = slices.Insert(w.splits, at, &Split{id: id, max: Beginning})
@@ -73,16 +76,16 @@ func (s *Split) End() { s.ended = true }
 
 // Pass lets time pass, in ms: only such in which the splits were asked for records,
 // not what was spent back-pressured, stopped or held up by an alignment.
-func (w *Watermarks) Pass(elapsed int64) {
+func (w *Generator) Pass(elapsed int64) {
 	for _, s := range w.splits {
-		s.quiet = add(s.quiet, max(elapsed, 0))
+		s.quiet = min(s.quiet, math.MaxInt64-max(elapsed, 0)) + max(elapsed, 0)
 	}
 }
 
 // Current is the watermark, which never falls, and whether all splits that have not
 // ended are idle. When all have ended it is Infinity. An idle split that has records
 // again holds the watermark where it is until it has caught up.
-func (w *Watermarks) Current() (watermark int64, idle bool) {
+func (w *Generator) Current() (watermark int64, idle bool) {
 	least, ended, active := Infinity, len(w.splits) > 0, false
 	for _, s := range w.splits {
 		if s.ended {
@@ -97,7 +100,7 @@ func (w *Watermarks) Current() (watermark int64, idle bool) {
 			least = Beginning
 			continue
 		}
-		least = min(least, sub(sub(s.max, w.bound), 1))
+		least = min(least, lower(lower(s.max, w.bound), 1))
 	}
 	switch {
 	case ended:
@@ -108,14 +111,17 @@ func (w *Watermarks) Current() (watermark int64, idle bool) {
 	return w.current, !active && !ended && len(w.splits) > 0
 }
 
-// watermarksVersion is the first byte of the encoding:
+// lower takes a non-negative number off, and stops at Beginning.
+func lower(t, by int64) int64 { return max(t, Beginning+by) - by }
+
+// version is the first byte of the encoding:
 //
 //	u8 version   i64 current   (u16 idLen   id   i64 max   i64 quiet   u8 ended)*
-const watermarksVersion = 1
+const version = 1
 
 // Encode appends the state to b, for a snapshot.
-func (w *Watermarks) Encode(b []byte) []byte {
-	b = append(b, watermarksVersion)
+func (w *Generator) Encode(b []byte) []byte {
+	b = append(b, version)
 	b = binary.LittleEndian.AppendUint64(b, uint64(w.current))
 	for _, s := range w.splits {
 		b = binary.LittleEndian.AppendUint16(b, uint16(len(s.id)))
@@ -133,8 +139,8 @@ func (w *Watermarks) Encode(b []byte) []byte {
 // Restore takes over the splits that owns names from an encoded state; call it for the
 // states of all subtasks that there were, before the first record. The watermark is
 // the least of those states'. Malformed bytes are a corruption and change nothing.
-func (w *Watermarks) Restore(state []byte, owns func(split string) bool) error {
-	current, splits, err := decodeWatermarks(state)
+func (w *Generator) Restore(state []byte, owns func(split string) bool) error {
+	current, splits, err := decode(state)
 	if err != nil {
 		return err
 	}
@@ -149,9 +155,9 @@ func (w *Watermarks) Restore(state []byte, owns func(split string) bool) error {
 	return nil
 }
 
-func decodeWatermarks(b []byte) (current int64, splits []Split, err error) {
-	if len(b) < 9 || b[0] != watermarksVersion {
-		return 0, nil, fault.Corruptf("watermarks: %d bytes, not of version %d", len(b), watermarksVersion)
+func decode(b []byte) (current int64, splits []Split, err error) {
+	if len(b) < 9 || b[0] != version {
+		return 0, nil, fault.Corruptf("watermarks: %d bytes, not of version %d", len(b), version)
 	}
 	current = int64(binary.LittleEndian.Uint64(b[1:]))
 	for b = b[9:]; len(b) > 0; {
