@@ -21,6 +21,8 @@ import (
 var (
 	ErrNotFound = errors.New("object not found")
 	ErrExists   = errors.New("object exists")
+	// ErrDenied: whoever asks may not.
+	ErrDenied = errors.New("access denied")
 )
 
 // Store keeps objects under names like "default/jobs/quakes/log/1.json", as CheckName

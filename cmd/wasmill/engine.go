@@ -94,7 +94,7 @@ func engine(cmd *cobra.Command, name string) error {
 		return err
 	}
 	defer data.Close()
-	store, err := openStore(ctx, os.Getenv(envStore))
+	store, err := connectStore(os.Getenv(envStore))
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"os"
 	"os/signal"
@@ -35,7 +34,11 @@ func runCommand() *cobra.Command {
 
 Without --workers everything happens in this process. With --workers N the subtasks
 are spread over N worker processes that trade records over an embedded NATS server,
-or over the one that --nats names. Ctrl-C ends the job in order, a second one at once.`,
+or over the one that --nats names. Ctrl-C ends the job in order, a second one at once.
+
+The job's log and checkpoints lie in --store: a folder, or a bucket of Amazon S3, MinIO
+and the like. Credentials for a bucket come from the environment (AWS_ACCESS_KEY_ID,
+AWS_SECRET_ACCESS_KEY), ~/.aws/credentials or the machine's role, never from its URL.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !cmd.Flags().Changed("nats") && o.workers == 0 {
@@ -53,7 +56,7 @@ or over the one that --nats names. Ctrl-C ends the job in order, a second one at
 	f.StringVar(&o.nats, "nats", "", "NATS server for --workers, instead of an embedded one; from WASMILL_NATS, runs without --workers ignore it")
 	f.StringVarP(&o.output, "output", "o", "table", "what to print at the end: table or json")
 	f.BoolVar(&o.quiet, "quiet", false, "show no progress")
-	f.StringVar(&o.store, "store", defaultStore(), "folder for checkpoints and logs of jobs")
+	f.StringVar(&o.store, "store", defaultStore(), "folder or s3://BUCKET/PREFIX?endpoint=HOST:PORT for logs and checkpoints of jobs; on the command line it wins over the job's own")
 	f.StringVar(&o.from, "from", "", "where to go on: none, latest or checkpoint:JOB/NUMBER")
 	f.StringVar(&o.metrics, "metrics", "", "serve Prometheus metrics at this address")
 	return c
@@ -94,7 +97,7 @@ func run(cmd *cobra.Command, file string, o runOptions) error {
 	}
 	defer telemetry.close()
 
-	store, err := openStore(ctx, cmp.Or(plan.Checkpoint.Store, o.store))
+	store, err := storeOf(ctx, cmd, plan, o.store)
 	if err != nil {
 		return err
 	}

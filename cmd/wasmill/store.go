@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,11 +12,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/wasmill/wasmill/cluster/coordinator"
+	"github.com/wasmill/wasmill/runtime/fault"
 	"github.com/wasmill/wasmill/runtime/graph"
 	"github.com/wasmill/wasmill/runtime/id"
 	"github.com/wasmill/wasmill/snapshots"
 	"github.com/wasmill/wasmill/snapshots/dir"
+	"github.com/wasmill/wasmill/snapshots/s3"
 )
 
 // jobStore is where jobs keep their logs and checkpoints.
@@ -37,12 +42,51 @@ func defaultStore() string {
 	return filepath.Join(home, ".local", "state", "wasmill")
 }
 
-func openStore(_ context.Context, url string) (*jobStore, error) {
-	s, err := dir.Open(url)
+// openStore opens a folder, or a bucket by its URL. A server that does not answer and a
+// bucket that is not there are found out here, not at the first checkpoint.
+func openStore(ctx context.Context, url string) (*jobStore, error) {
+	s, err := connectStore(url)
+	if err != nil {
+		return nil, err
+	}
+	return s, s.reach(ctx)
+}
+
+func (s *jobStore) reach(ctx context.Context) error {
+	if remote, ok := s.store.(*s3.Store); ok {
+		return s.failure(remote.Reach(ctx))
+	}
+	return nil
+}
+
+// connectStore is openStore without a question to the server: a worker process starts
+// while the store is away for a moment, too.
+func connectStore(url string) (s *jobStore, err error) {
+	s = &jobStore{url: url}
+	switch scheme, _, isURL := strings.Cut(url, "://"); {
+	case !isURL || scheme == "file":
+		s.store, err = dir.Open(url)
+	case scheme == "s3":
+		s.store, err = s3.Open(url)
+	default:
+		err = fmt.Errorf("open store: no scheme %q (write a folder, file:///FOLDER or s3://BUCKET/PREFIX)", scheme)
+	}
 	if err != nil {
 		return nil, invalid(err)
 	}
-	return &jobStore{url: url, store: s}, nil
+	return s, nil
+}
+
+// failure gives an error of the store its exit code.
+func (s *jobStore) failure(err error) error {
+	place, _, _ := strings.Cut(s.url, "?")
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fault.ErrTransient):
+		return &unreachableError{fmt.Errorf("store %s: %w (does its server run, and is the endpoint right? tls=false in the URL is for servers without TLS)", place, err)}
+	}
+	return invalid(fmt.Errorf("store %s: %w", place, err))
 }
 
 // manifest reads a checkpoint from the log of a job.
@@ -168,3 +212,20 @@ func (h *history) end(ctx context.Context, r coordinator.Result) error {
 }
 
 var _ coordinator.History = (*history)(nil)
+
+// storeOf opens the store of a job. A flag on the command line wins over the job file,
+// which wins over what is configured.
+func storeOf(ctx context.Context, cmd *cobra.Command, plan *graph.Plan, flag string) (*jobStore, error) {
+	said := cmd.Flags().Changed("store")
+	if plan.Checkpoint.Store != "" && !said {
+		flag = plan.Checkpoint.Store
+	}
+	s, err := connectStore(flag)
+	switch {
+	case err != nil && said:
+		return nil, usagef("--store: %w", err)
+	case err != nil:
+		return nil, err
+	}
+	return s, s.reach(ctx)
+}

@@ -240,14 +240,17 @@ func TestParseURL(t *testing.T) {
 	}{
 		{"s3://bucket", s3.Options{Bucket: "bucket"}, nil},
 		{"s3://bucket/a/b/", s3.Options{Bucket: "bucket", Prefix: "a/b"}, nil},
-		{"s3://b/p?endpoint=localhost:9000&tls=false&region=eu-1&sse=aes256", s3.Options{Bucket: "b", Prefix: "p", Endpoint: "localhost:9000", Region: "eu-1", NoTLS: true, SSE: "aes256"}, nil},
-		{"s3://b?endpoint=http://minio:9000/", s3.Options{Bucket: "b", Endpoint: "minio:9000", NoTLS: true}, nil},
-		{"s3://b?endpoint=https://minio:9000&sse=kms:my-key", s3.Options{Bucket: "b", Endpoint: "minio:9000", SSE: "kms:my-key"}, nil},
+		{"s3://bkt/p?endpoint=localhost:9000&tls=false&region=eu-1&sse=aes256", s3.Options{Bucket: "bkt", Prefix: "p", Endpoint: "localhost:9000", Region: "eu-1", NoTLS: true, SSE: "aes256"}, nil},
+		{"s3://bkt?endpoint=http://minio:9000/", s3.Options{Bucket: "bkt", Endpoint: "minio:9000", NoTLS: true}, nil},
+		{"s3://bkt?endpoint=https://minio:9000&sse=kms:my-key", s3.Options{Bucket: "bkt", Endpoint: "minio:9000", SSE: "kms:my-key"}, nil},
 		{"s3:///p", s3.Options{}, []string{"no bucket"}},
 		{"http://b/p", s3.Options{}, []string{`scheme "http"`}},
-		{"s3://key:secret@b/p", s3.Options{}, []string{"credentials do not belong in a URL"}},
-		{"s3://b/a/../b", s3.Options{}, []string{"prefix"}},
-		{"s3://b/p?endpint=x&tls=maybe&sse=rot13&region=a&region=b&endpoint=ftp://x", s3.Options{}, []string{`"endpint"`, "tls=maybe", "sse=rot13", "region is given twice", "endpoint=ftp://x"}},
+		{"s3://key:secret@bkt/p", s3.Options{}, []string{"credentials do not belong in a URL"}},
+		{"s3://key:secret@x/y@bkt/p:%", s3.Options{}, []string{"without credentials"}},
+		{"s3://key:secret@bkt/p?token=secret@", s3.Options{}, []string{"credentials do not belong in a URL", `unknown parameter "token"`}},
+		{"s3://b/p", s3.Options{}, []string{`bucket "b": `}},
+		{"s3://bkt/a/../b", s3.Options{}, []string{"prefix"}},
+		{"s3://bkt/p?endpint=x&tls=maybe&sse=rot13&region=a&region=b&endpoint=ftp://x", s3.Options{}, []string{`"endpint"`, "tls=maybe", "sse=rot13", "region is given twice", "endpoint=ftp://x"}},
 	} {
 		got, err := s3.ParseURL(c.url)
 		if c.err == nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/minio/minio-go/v7/pkg/encrypt"
+	"github.com/minio/minio-go/v7/pkg/s3utils"
 	"github.com/wasmill/wasmill/snapshots"
 )
 
@@ -37,7 +38,8 @@ func ParseURL(location string) (Options, error) {
 	var o Options
 	u, err := url.Parse(location)
 	if err != nil {
-		return o, fmt.Errorf("open store: %w", err)
+		// Not a word of it: what can't be read may be a secret in the wrong place.
+		return o, errors.New("open store: its URL can't be read (write s3://BUCKET/PREFIX, without credentials)")
 	}
 	var problems []error
 	bad := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
@@ -50,6 +52,8 @@ func ParseURL(location string) (Options, error) {
 	o.Bucket, o.Prefix = u.Host, strings.Trim(u.Path, "/")
 	if o.Bucket == "" {
 		bad("no bucket: s3://BUCKET/PREFIX")
+	} else if err := s3utils.CheckValidBucketName(o.Bucket); err != nil {
+		bad("bucket %q: %w", o.Bucket, err)
 	}
 	if o.Prefix != "" && snapshots.CheckName(o.Prefix) != nil {
 		bad("prefix %q: segments of letters, digits and ._-=~+@ are possible", o.Prefix)
@@ -67,15 +71,22 @@ func ParseURL(location string) (Options, error) {
 		}
 	}
 	if len(problems) > 0 {
-		return o, fmt.Errorf("open store %q: %w", redact(u), errors.Join(problems...))
+		return o, fmt.Errorf("open store %q: %w", redact(u), oneLine(problems))
 	}
 	return o, nil
 }
 
+func oneLine(problems []error) error {
+	text := make([]string, len(problems))
+	for i, err := range problems {
+		text[i] = err.Error()
+	}
+	return errors.New(strings.Join(text, "; "))
+}
+
+// redact leaves out what may be a secret in the wrong place.
 func redact(u *url.URL) string {
-	clean := *u
-	clean.User = nil
-	return clean.String()
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
 func (o *Options) set(name, value string) error {

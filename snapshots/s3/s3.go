@@ -52,6 +52,22 @@ func (s *Store) key(name string) (string, error) {
 	return s.prefix + name, nil
 }
 
+// reachTime is how long Reach waits: long enough for a server that is starting.
+const reachTime = 10 * time.Second
+
+// Reach asks for one name, to find out early that the server does not answer, that
+// there is no such bucket or that the credentials are not for it (snapshots.ErrDenied).
+func (s *Store) Reach(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, reachTime)
+	defer cancel()
+	last := ""
+	err := s.list(ctx, "", &last, func(snapshots.Object, error) bool { return false })
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("no answer within %s", reachTime)
+	}
+	return s.classify(ctx, err)
+}
+
 // List implements snapshots.Store. It goes on where a connection broke.
 func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[snapshots.Object, error] {
 	return func(yield func(snapshots.Object, error) bool) {
@@ -177,7 +193,7 @@ func (s *Store) classify(ctx context.Context, err error) error {
 	case response.StatusCode >= 500 || response.StatusCode == 429 || response.StatusCode == 408 || response.StatusCode == 409:
 		return fault.As(fault.ErrTransient, err)
 	case response.Code == "AccessDenied" || response.StatusCode == 403:
-		return fmt.Errorf("%w (are the credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or in ~/.aws/credentials, those of bucket %q?)", err, s.bucket)
+		return fmt.Errorf("%w: %w (are the credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or in ~/.aws/credentials, those of bucket %q?)", snapshots.ErrDenied, err, s.bucket)
 	}
 	return err
 }
