@@ -63,5 +63,5 @@ test-sdk-c: .tools/zig/installed-$(ZIG_VERSION)
 		$(ZIG) cc -std=c11 -O1 -fsanitize=undefined -Wall -Wextra -Werror -Isdk/c -o .tools/test/c $$t && \
 		.tools/test/c runtime/record/testdata/golden.json || exit 1; done
 
-test-sdk-assemblyscript: sdk/assemblyscript/example/pass.wasm
+test-sdk-assemblyscript: $(patsubst %/main.ts,%.wasm,$(wildcard sdk/assemblyscript/example/*/main.ts))
 	node --test --test-reporter=dot sdk/assemblyscript/test/*.test.mjs
