@@ -47,6 +47,11 @@ func (m *Module) Inspect() Inspection {
 	return i
 }
 
+// Exports reports whether the module exports a function of that name.
+func (m *Module) Exports(name string) bool {
+	return slices.ContainsFunc(m.inspection.Exports, func(f FunctionType) bool { return f.Name == name })
+}
+
 // inspect collects what the bodies have no part in; it runs before the rewriter.
 func (m *Module) inspect(b *binary.Module, size int) {
 	i := Inspection{SHA256: m.hash, Bytes: size, Functions: len(b.Functions)}

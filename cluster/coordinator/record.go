@@ -162,6 +162,12 @@ func (c *Coordinator) manifest(a WriteManifest) *snapshots.Manifest {
 		if op.Module != nil {
 			o.Module = op.Module.SHA256
 		}
+		if op.State != nil {
+			o.StateVersion = op.State.Version
+			for _, t := range op.State.Tables {
+				o.Tables = append(o.Tables, snapshots.Table{Name: t.Name, Scope: string(t.Scope)})
+			}
+		}
 		for _, s := range a.Snapshots {
 			if s.Operator == op.Name {
 				o.Subtasks = append(o.Subtasks, s.Subtask)

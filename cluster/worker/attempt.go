@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -42,8 +43,10 @@ type attempt struct {
 	guests []*host.Instance // guarded by mu
 	// metrics are what guests say of themselves, by subtask: guarded by mu.
 	metrics map[id.Subtask]*guestMetrics
-	staged  map[id.Subtask][][]byte // transactions that sinks here prepared and nobody committed: guarded by mu
-	restore *snapshots.Manifest     // nil: from nothing; set by prepare
+	staged  map[id.Subtask][][]byte         // transactions that sinks here prepared and nobody committed: guarded by mu
+	keepers map[id.Subtask]*keeper          // guarded by mu
+	uploads map[uint64][]context.CancelFunc // by checkpoint: guarded by mu
+	restore *snapshots.Manifest             // nil: from nothing; set by takeUp
 }
 
 func newAttempt(w *Worker, p cluster.Prepare) *attempt {
@@ -51,6 +54,7 @@ func newAttempt(w *Worker, p cluster.Prepare) *attempt {
 		ref: p.AttemptRef, plan: p.Plan, from: p.Restore, workers: p.Workers, worker: w,
 		readied: make(chan struct{}), stopped: make(chan struct{}),
 		metrics: map[id.Subtask]*guestMetrics{}, staged: map[id.Subtask][][]byte{},
+		keepers: map[id.Subtask]*keeper{}, uploads: map[uint64][]context.CancelFunc{},
 	}
 	for i, name := range p.Workers {
 		if name == w.config.Name {
@@ -63,6 +67,16 @@ func newAttempt(w *Worker, p cluster.Prepare) *attempt {
 	}
 	a.begin = make(chan time.Time, n)
 	return a
+}
+
+// folder is where the job's checkpoints lie.
+func (a *attempt) folder() snapshots.Folder {
+	return snapshots.Folder{Store: a.worker.config.Store, Path: snapshots.JobFolder(a.ref.Job)}
+}
+
+// dir is where the attempt keeps files while it runs.
+func (a *attempt) dir() string {
+	return filepath.Join(a.worker.config.Dir, a.ref.Job.Namespace, a.ref.Job.Name, a.ref.Attempt.String())
 }
 
 // mine reports whether a subtask runs on this worker.
@@ -111,6 +125,8 @@ func (a *attempt) runTask(ctx context.Context, t *task.Task, m *share, opened ch
 
 func (a *attempt) carry(ctx context.Context, t *task.Task, m *share, started time.Time) error {
 	last, err := t.Run(ctx, started)
+	// The coordinator hears of the end behind all checkpoints that came before.
+	m.uploads.Wait()
 	if err != nil {
 		a.snapshots(m, last) // what some of its sinks have staged is dropped with the rest
 		a.fail(err)

@@ -5,10 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
+	"time"
 
 	"github.com/wasmill/wasmill/cluster"
 	"github.com/wasmill/wasmill/runtime/id"
+	"github.com/wasmill/wasmill/runtime/keygroup"
+	"github.com/wasmill/wasmill/runtime/state"
 	"github.com/wasmill/wasmill/runtime/task"
 	"github.com/wasmill/wasmill/snapshots"
 )
@@ -30,10 +34,98 @@ func (a *attempt) command(c task.Command) {
 	}
 }
 
-// report sends a task's part of a checkpoint on its way. It is called by the task.
-func (a *attempt) report(m *share, c task.Checkpoint) {
-	ref := cluster.TaskRef{Task: m.task.ID, Subtask: m.subtask}
-	a.tell(cluster.CheckpointAck{AttemptRef: a.ref, Checkpoint: c.Number, Task: ref, Snapshots: a.snapshots(m, c)})
+// report sends a task's part of a checkpoint on its way: what it keeps is written to
+// the store first, in the background. It is called by the task.
+func (a *attempt) report(ctx context.Context, m *share, c task.Checkpoint) {
+	ctx, cancel := context.WithCancel(ctx)
+	a.mu.Lock()
+	a.uploads[c.Number] = append(a.uploads[c.Number], cancel)
+	a.mu.Unlock()
+	parts := a.snapshots(m, c)
+	m.uploads.Go(func() {
+		defer cancel()
+		defer c.Close()
+		began := time.Now()
+		if err := a.upload(ctx, m, c, parts); err != nil {
+			if ctx.Err() == nil {
+				a.decline(m, c.Number, err.Error())
+			}
+			return
+		}
+		for i := range parts {
+			parts[i].AsyncNanos = int64(time.Since(began))
+		}
+		ref := cluster.TaskRef{Task: m.task.ID, Subtask: m.subtask}
+		a.tell(cluster.CheckpointAck{AttemptRef: a.ref, Checkpoint: c.Number, Task: ref, Snapshots: parts})
+	})
+}
+
+// upload writes what the operators of a task keep into one pack.
+func (a *attempt) upload(ctx context.Context, m *share, c task.Checkpoint, parts []cluster.Snapshot) error {
+	pack := snapshots.PackID{Checkpoint: c.Number, Attempt: a.ref.Attempt, Task: m.task.ID, Subtask: m.subtask}
+	stateful := slices.ContainsFunc(c.Parts, func(p task.Part) bool { return p.Keyed != nil || p.Own != nil })
+	if !stateful {
+		return nil
+	}
+	_, err := a.folder().WritePack(ctx, pack, func(w *snapshots.PackWriter) error {
+		for i := range c.Parts {
+			if err := a.writePart(w, m, &c.Parts[i], &parts[i].Subtask); err != nil {
+				return fmt.Errorf("write state of %s[%d]: %w", c.Parts[i].Operator, m.subtask, err)
+			}
+		}
+		return nil
+	})
+	return err
+}
+
+func (a *attempt) writePart(w *snapshots.PackWriter, m *share, p *task.Part, to *snapshots.Subtask) error {
+	if p.Keyed != nil {
+		k, err := a.keeper(id.Subtask{Operator: p.Operator, Index: m.subtask})
+		if err != nil {
+			return err
+		}
+		var info state.RunInfo
+		section, err := w.Section(p.Operator+"/keyed", func(w io.Writer) (err error) {
+			info, err = p.Keyed.Write(w)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if to.Runs, err = k.written(info, section); err != nil {
+			return err
+		}
+	}
+	if p.Own == nil {
+		return nil
+	}
+	section, err := w.Section(p.Operator+"/own", func(w io.Writer) error {
+		_, err := p.Own.Write(w)
+		return err
+	})
+	to.Tables = &section
+	return err
+}
+
+// giveUp ends what is being uploaded for a checkpoint that will never be.
+func (a *attempt) giveUp(checkpoint uint64) {
+	a.command(task.Command{Kind: task.Abort, Checkpoint: checkpoint})
+	a.endUploads(checkpoint)
+}
+
+// complete tells the tasks that later snapshots may build on a checkpoint.
+func (a *attempt) complete(checkpoint uint64) {
+	a.command(task.Command{Kind: task.Confirm, Checkpoint: checkpoint})
+	a.endUploads(checkpoint)
+}
+
+func (a *attempt) endUploads(checkpoint uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, cancel := range a.uploads[checkpoint] {
+		cancel()
+	}
+	delete(a.uploads, checkpoint)
 }
 
 func (a *attempt) decline(m *share, checkpoint uint64, reason string) {
@@ -46,9 +138,15 @@ func (a *attempt) decline(m *share, checkpoint uint64, reason string) {
 func (a *attempt) snapshots(m *share, c task.Checkpoint) []cluster.Snapshot {
 	all := make([]cluster.Snapshot, 0, len(c.Parts))
 	for _, part := range c.Parts {
+		first, end := keygroup.Range(m.subtask, m.task.Parallelism, a.plan.MaxParallelism)
 		s := cluster.Snapshot{Operator: part.Operator, Subtask: snapshots.Subtask{
-			Index: m.subtask, Finished: c.Finished, AlignNanos: int64(c.Align), SyncNanos: int64(c.Sync),
+			Index: m.subtask, Finished: c.Finished, Groups: snapshots.Range{First: first, End: end},
+			AlignNanos: int64(c.Align), SyncNanos: int64(c.Sync),
 		}}
+		if !c.Finished {
+			// Numbers and bytes: encoding them can't fail.
+			s.Time, _ = json.Marshal(subtaskTime{Watermark: part.Watermark, Assigned: part.Assigned})
+		}
 		if part.Splits != nil {
 			// Splits are plain strings and flags: encoding them can't fail.
 			s.Splits, _ = json.Marshal(part.Splits)

@@ -13,6 +13,9 @@ import (
 	"github.com/wasmill/wasmill/runtime/graph"
 	"github.com/wasmill/wasmill/runtime/id"
 	"github.com/wasmill/wasmill/runtime/operator"
+	"github.com/wasmill/wasmill/runtime/task"
+	"github.com/wasmill/wasmill/runtime/window"
+	"github.com/wasmill/wasmill/sdk/abi"
 )
 
 // opener makes what tasks run: guests with host, the rest with connector.
@@ -46,61 +49,106 @@ func (o *opener) load(ctx context.Context) error {
 	return group.Wait()
 }
 
-func (o *opener) instance(ctx context.Context, op *graph.Operator, subtask int, c operator.Collector) (*host.Instance, error) {
-	w := o.attempt.worker
-	job := o.attempt.ref.Job
-	log := w.config.Logger.With("namespace", job.Namespace, "job", job.Name, "operator", op.Name, "subtask", subtask)
-	i, err := o.modules[op.Module.SHA256].Instantiate(ctx, host.InstanceConfig{
-		Subtask:     id.Subtask{Operator: op.Name, Index: subtask},
-		Parallelism: op.Parallelism, MaxParallelism: o.attempt.plan.MaxParallelism,
-		Config: op.Module.Config, Env: op.Module.Env, Limits: op.Limits, Collector: c, Logger: log,
-		Metric: o.attempt.metricsOf(op.Name, subtask).record,
-		Seed:   seed(job, op.Name, subtask),
-	})
-	if err == nil {
-		o.attempt.stoppable(i)
+// instance makes a guest with what it keeps, and opens it.
+func (o *opener) instance(ctx context.Context, t task.Opening, c operator.Collector) (_ *host.Instance, k kept, err error) {
+	a, op := o.attempt, t.Operator
+	if k, err = o.keep(ctx, op, t.Subtask); err != nil {
+		return nil, k, err
 	}
-	return i, err
+	job := a.ref.Job
+	log := a.worker.config.Logger.With("namespace", job.Namespace, "job", job.Name, "operator", op.Name, "subtask", t.Subtask)
+	i, err := o.modules[op.Module.SHA256].Instantiate(ctx, host.InstanceConfig{
+		Subtask:     id.Subtask{Operator: op.Name, Index: t.Subtask},
+		Parallelism: op.Parallelism, MaxParallelism: a.plan.MaxParallelism,
+		Config: op.Module.Config, Env: op.Module.Env, Limits: op.Limits, Collector: c, Logger: log,
+		Metric: a.metricsOf(op.Name, t.Subtask).record,
+		Seed:   seed(job, op.Name, t.Subtask),
+		State:  k.Tables, Timers: k.Timers, Watermark: t.Watermark,
+	})
+	if err != nil {
+		k.close()
+		return nil, k, err
+	}
+	a.stoppable(i)
+	if err := i.Open(t.Restored != nil); err != nil {
+		i.Close()
+		k.close()
+		return nil, k, err
+	}
+	return i, k, nil
 }
 
 // Function implements task.Opener.
-func (o *opener) Function(ctx context.Context, op *graph.Operator, subtask int, c operator.Collector) (operator.Function, error) {
-	i, err := o.instance(ctx, op, subtask, c)
+func (o *opener) Function(ctx context.Context, t task.Opening) (operator.Function, task.State, error) {
+	if t.Operator.Window != nil {
+		return o.windowed(ctx, t)
+	}
+	i, k, err := o.instance(ctx, t, t.Collector)
 	if err != nil {
-		return nil, err
+		return nil, task.State{}, err
 	}
-	if err := i.Open(false); err != nil {
-		i.Close()
-		return nil, err
-	}
-	return i, nil
+	return i, k.State, nil
 }
 
-// Source implements task.Opener.
-func (o *opener) Source(ctx context.Context, op *graph.Operator, subtask int, c operator.Collector, started time.Time, splits []operator.Split) (operator.Source, error) {
-	if op.Module != nil {
-		i, err := o.instance(ctx, op, subtask, c)
-		if err != nil {
-			return nil, err
-		}
-		if err := i.Open(false); err != nil {
-			i.Close()
-			return nil, err
-		}
-		return guestSource{i}, nil
+// windowed puts windows before a guest.
+func (o *opener) windowed(ctx context.Context, t task.Opening) (operator.Function, task.State, error) {
+	op := t.Operator
+	out := window.NewOutput(t.Collector)
+	i, k, err := o.instance(ctx, t, out)
+	if err != nil {
+		return nil, task.State{}, err
 	}
-	cc := o.context(op, subtask)
-	cc.Collector, cc.Started, cc.Restore = c, started, splits
-	return connector.OpenSource(ctx, op, cc)
+	config := window.Config{
+		Window: *op.Window, Inputs: len(op.Inputs), Output: out, Backend: k.Keyed, Table: k.engine,
+		First: k.first, End: k.end, MaxParallelism: o.attempt.plan.MaxParallelism, Watermark: t.Watermark(),
+	}
+	if op.Module.Shape == string(abi.ShapeAggregate) {
+		config.Aggregator = i
+	} else {
+		config.Applier = i
+	}
+	w, err := window.New(config)
+	if err != nil {
+		i.Close()
+		k.close()
+		return nil, task.State{}, err
+	}
+	return windowedGuest{w, i}, k.State, nil
+}
+
+// windowedGuest is a window operator whose guest's time on the processor is known.
+type windowedGuest struct {
+	*window.Operator
+	guest *host.Instance
+}
+
+func (g windowedGuest) GuestTime() time.Duration { return g.guest.GuestTime() }
+
+// Source implements task.Opener.
+func (o *opener) Source(ctx context.Context, t task.Opening) (operator.Source, task.State, error) {
+	if t.Operator.Module != nil {
+		i, k, err := o.instance(ctx, t, t.Collector)
+		if err != nil {
+			return nil, task.State{}, err
+		}
+		return guestSource{i}, k.State, nil
+	}
+	cc := o.context(t.Operator, t.Subtask)
+	cc.Collector, cc.Started = t.Collector, t.Started
+	if t.Restored != nil {
+		cc.Restore = t.Restored.Splits
+	}
+	s, err := connector.OpenSource(ctx, t.Operator, cc)
+	return s, task.State{}, err
 }
 
 // Sink implements task.Opener.
-func (o *opener) Sink(ctx context.Context, op *graph.Operator, subtask int, restored bool) (operator.Sink, error) {
-	cc := o.context(op, subtask)
-	if restored {
+func (o *opener) Sink(ctx context.Context, t task.Opening) (operator.Sink, error) {
+	cc := o.context(t.Operator, t.Subtask)
+	if t.Restored != nil {
 		cc.Restore = []operator.Split{}
 	}
-	return connector.OpenSink(ctx, op, cc)
+	return connector.OpenSink(ctx, t.Operator, cc)
 }
 
 func (o *opener) context(op *graph.Operator, subtask int) connector.Context {
@@ -111,8 +159,8 @@ func (o *opener) context(op *graph.Operator, subtask int) connector.Context {
 	}
 }
 
-// guestSource is a module of shape source. It can only be asked, and keeps its
-// position to itself.
+// guestSource is a module of shape source. It can only be asked, and keeps its position
+// in its tables.
 type guestSource struct{ *host.Instance }
 
 func (guestSource) Ready() <-chan struct{}     { return nil }

@@ -1,14 +1,13 @@
 package worker
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	"github.com/wasmill/wasmill/cluster"
 	"github.com/wasmill/wasmill/runtime/fault"
+	"github.com/wasmill/wasmill/runtime/graph"
 	"github.com/wasmill/wasmill/runtime/operator"
 	"github.com/wasmill/wasmill/runtime/task"
 	"github.com/wasmill/wasmill/snapshots"
@@ -20,12 +19,17 @@ func (a *attempt) takeUp(ctx context.Context) error {
 	if a.from == 0 {
 		return nil
 	}
-	manifest, err := a.worker.config.Manifest(ctx, a.ref.Job, a.from)
+	log := snapshots.Log{Store: a.worker.config.Store, Job: a.ref.Job}
+	state, err := log.Read(ctx)
 	if err != nil {
 		return fmt.Errorf("read checkpoint %d: %w", a.from, err)
 	}
-	a.restore = manifest
-	for _, op := range manifest.Operators {
+	found := state.Find(a.from)
+	if found == nil {
+		return fault.Corruptf("checkpoint %d is not in the log of job %s", a.from, a.ref.Job)
+	}
+	a.restore = &found.Manifest
+	for _, op := range a.restore.Operators {
 		parallelism := a.parallelism(op.Name)
 		if parallelism == 0 {
 			continue
@@ -55,53 +59,54 @@ func (a *attempt) parallelism(name string) int {
 	return 0
 }
 
-// restored is where the operators of a task go on; nil when they start from nothing.
-func (a *attempt) restored(m *share) (map[string]task.Restored, error) {
+// takeover is what a subtask continues, nil if it begins from nothing.
+func (a *attempt) takeover(op *graph.Operator, subtask int) (*snapshots.Share, error) {
 	if a.restore == nil {
 		return nil, nil
 	}
+	return a.restore.Assign(op.Name, op.Parallelism, subtask)
+}
+
+// restored is where the operators of a task go on; those that are new are left out.
+func (a *attempt) restored(m *share) (map[string]task.Restored, error) {
 	all := map[string]task.Restored{}
 	for _, o := range m.task.Operators {
 		op := &a.plan.Operators[o]
-		i := slices.IndexFunc(a.restore.Operators, func(was snapshots.Operator) bool { return was.Name == op.Name })
-		if i < 0 {
-			all[op.Name] = task.Restored{Splits: []operator.Split{}} // it is new
+		share, err := a.takeover(op, m.subtask)
+		if err != nil {
+			return nil, err
+		}
+		if share == nil {
 			continue
 		}
-		r, err := restoredPart(&a.restore.Operators[i], op.Parallelism, m.subtask)
-		if err != nil {
-			return nil, fmt.Errorf("restore %s: %w", op.Name, err)
+		r := task.Restored{Finished: share.Finished, Splits: []operator.Split{}, Watermark: task.MaxWatermark}
+		for _, raw := range share.Splits {
+			var s operator.Split
+			if err := json.Unmarshal(raw, &s); err != nil {
+				return nil, fault.Corruptf("read split of %s[%d]: %w", op.Name, m.subtask, err)
+			}
+			r.Splits = append(r.Splits, s)
+		}
+		for _, raw := range share.Time {
+			var t subtaskTime
+			if err := json.Unmarshal(raw, &t); err != nil {
+				return nil, fault.Corruptf("read time of %s[%d]: %w", op.Name, m.subtask, err)
+			}
+			r.Watermark = min(r.Watermark, t.Watermark)
+			if t.Assigned != nil {
+				r.Assigned = append(r.Assigned, t.Assigned)
+			}
+		}
+		if len(share.Time) == 0 {
+			r.Watermark = task.NoWatermark
 		}
 		all[op.Name] = r
 	}
 	return all, nil
 }
 
-// restoredPart is what one subtask takes over. Splits keep their subtask as long as the
-// parallelism does; otherwise they are dealt out anew.
-func restoredPart(was *snapshots.Operator, parallelism, subtask int) (task.Restored, error) {
-	r := task.Restored{Finished: true, Splits: []operator.Split{}}
-	var all []operator.Split
-	for _, s := range was.Subtasks {
-		if was.Parallelism == parallelism && s.Index != subtask {
-			continue
-		}
-		r.Finished = r.Finished && s.Finished
-		var splits []operator.Split
-		if s.Splits != nil {
-			if err := json.Unmarshal(s.Splits, &splits); err != nil {
-				return r, fault.Corruptf("read splits of subtask %d: %w", s.Index, err)
-			}
-		}
-		all = append(all, splits...)
-	}
-	if was.Parallelism == parallelism {
-		r.Splits = append(r.Splits, all...)
-		return r, nil
-	}
-	slices.SortFunc(all, func(a, b operator.Split) int { return cmp.Compare(a.ID, b.ID) })
-	for i := subtask; i < len(all); i += parallelism {
-		r.Splits = append(r.Splits, all[i])
-	}
-	return r, nil
+// subtaskTime is how a manifest has the time of a subtask.
+type subtaskTime struct {
+	Watermark int64  `json:"watermark"`          // the last that came in; int64 min: none
+	Assigned  []byte `json:"assigned,omitempty"` // of one that assigns its own: watermark.Generator's
 }

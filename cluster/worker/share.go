@@ -1,6 +1,8 @@
 package worker
 
 import (
+	"sync"
+
 	"github.com/wasmill/wasmill/runtime/exchange"
 	"github.com/wasmill/wasmill/runtime/graph"
 	"github.com/wasmill/wasmill/runtime/task"
@@ -15,6 +17,7 @@ type share struct {
 	outputs map[int]*exchange.Writer
 
 	commands chan task.Command
+	uploads  sync.WaitGroup
 }
 
 // maxCommands bounds the commands that wait for a task. It is far more than there are
@@ -57,7 +60,7 @@ func (m *share) openInput(a *attempt, hub *exchange.Hub) error {
 				continue
 			}
 			channels = append(channels, exchange.Channel{Edge: e.ID, From: from, To: m.subtask})
-			m.inputs = append(m.inputs, task.Input{Input: e.Input, Edge: e.ID, From: from})
+			m.inputs = append(m.inputs, task.Input{Input: e.Input, Edge: e.ID, From: from, First: e.First})
 		}
 	}
 	if len(channels) == 0 {

@@ -16,7 +16,6 @@ import (
 	"github.com/wasmill/wasmill/cluster"
 	"github.com/wasmill/wasmill/runtime/exchange"
 	"github.com/wasmill/wasmill/runtime/fault"
-	"github.com/wasmill/wasmill/runtime/id"
 	"github.com/wasmill/wasmill/runtime/task"
 	"github.com/wasmill/wasmill/snapshots"
 )
@@ -32,8 +31,10 @@ type Config struct {
 	Name      string
 	Transport cluster.Transport
 	Modules   *Modules
-	// Manifest reads a checkpoint from the log of a job.
-	Manifest func(ctx context.Context, job id.Job, checkpoint uint64) (*snapshots.Manifest, error)
+	// Store is where jobs have their logs and checkpoints.
+	Store snapshots.Store
+	// Dir is a folder of the worker's own, for state that does not fit into memory.
+	Dir string
 	// Data is the connection for records. Nil when one worker runs everything.
 	Data    *exchange.Conn
 	Cluster string // first part of the data subjects
@@ -152,10 +153,11 @@ func (w *Worker) receive(ctx context.Context, m cluster.Message) {
 		}
 	case cluster.CheckpointAborted:
 		if w.runs(m.AttemptRef) {
-			w.attempt.command(task.Command{Kind: task.Abort, Checkpoint: m.Checkpoint})
+			w.attempt.giveUp(m.Checkpoint)
 		}
 	case cluster.Commit:
 		if w.runs(m.AttemptRef) {
+			w.attempt.complete(m.Checkpoint)
 			w.attempt.commit(ctx, m)
 		}
 	case cluster.Cancel:

@@ -99,7 +99,7 @@ func engine(cmd *cobra.Command, name string) error {
 		return err
 	}
 	return worker.New(worker.Config{
-		Name: name, Transport: transport, Modules: worker.NewModules(h), Data: data, Cluster: clusterName, Manifest: store.manifest,
+		Name: name, Transport: transport, Modules: worker.NewModules(h), Data: data, Cluster: clusterName, Store: store.store,
 		Stdin: os.Stdin, Stdout: os.Stdout, Beat: beat,
 	}).Run(ctx)
 }

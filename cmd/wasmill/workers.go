@@ -64,7 +64,7 @@ func startWorkers(cmd *cobra.Command, o runOptions, modules *worker.Modules, sto
 func startLocal(ctx context.Context, modules *worker.Modules, store *jobStore, term uint64) *workers {
 	w := &workers{transport: cluster.NewLocal(), count: 1, term: term, local: make(chan error, 1)}
 	one := worker.New(worker.Config{
-		Name: localName, Transport: w.transport, Modules: modules, Manifest: store.manifest, Stdin: os.Stdin, Stdout: os.Stdout,
+		Name: localName, Transport: w.transport, Modules: modules, Store: store.store, Stdin: os.Stdin, Stdout: os.Stdout,
 	})
 	go func() { w.local <- one.Run(ctx) }()
 	return w

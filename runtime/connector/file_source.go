@@ -17,6 +17,7 @@ type fileSource struct {
 	c       Context
 	splits  []fileSplit
 	at      int       // the split being read
+	last    int       // the split of what was read last
 	file    *openFile // it, once it is open
 	out     record.Builder
 }
@@ -99,6 +100,7 @@ func (s *fileSource) read(most int) (operator.Status, error) {
 			s.at++
 			continue
 		}
+		s.last = s.at
 		if s.file == nil {
 			var err error
 			if s.file, err = openSplit(split, s.format, s.maxLine); err != nil {
@@ -107,19 +109,24 @@ func (s *fileSource) read(most int) (operator.Status, error) {
 			split.started = true
 		}
 		s.file.feed.poll()
-		met, err := s.file.feed.read(&s.out, most, s.c.Collector)
-		most -= met
+		_, err := s.file.feed.read(&s.out, most, s.c.Collector)
 		switch {
 		case err == nil || err == errLater:
 			return operator.More, nil
 		case err != io.EOF:
 			return operator.End, s.readError(split.path, err)
 		}
-		if err := s.finish(split); err != nil {
-			return operator.End, err
-		}
+		return operator.More, s.finish(split)
 	}
 	return operator.End, nil
+}
+
+// Reading implements operator.Splitted.
+func (s *fileSource) Reading() (split string, done bool) {
+	if len(s.splits) == 0 {
+		return "", false
+	}
+	return s.splits[s.last].path, s.splits[s.last].done
 }
 
 func (s *fileSource) finish(split *fileSplit) error {

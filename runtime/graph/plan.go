@@ -58,6 +58,11 @@ type Operator struct {
 	Outputs     []string        `json:"outputs,omitempty"` // by index; the engine's own (late, then onReject's) come after the module's
 }
 
+// Aside reports whether an output has only records that were put aside: late or bad.
+func (o *Operator) Aside(output int) bool {
+	return o.OnReject.Policy == RejectTo && output == o.OnReject.Output || o.Window != nil && output == o.Window.Late
+}
+
 // Format is how a source's bytes become records and a sink's records become bytes.
 type Format struct {
 	Decode         string `json:"decode,omitempty"`         // lines, csv, json

@@ -79,6 +79,15 @@ type Split struct {
 	Done     bool   `json:"done,omitempty"`
 }
 
+// Splitted is a source whose splits have a time each. What it emits in one poll is of
+// one split.
+type Splitted interface {
+	Source
+	// Reading is the split of what was emitted last, and whether it has been read to its
+	// end.
+	Reading() (split string, done bool)
+}
+
 // Sink takes batches out of the job.
 type Sink interface {
 	Write(batch []byte) error

@@ -14,7 +14,8 @@ import (
 // Spread gives a subtask its entries of an operator's own tables, out of what the
 // subtasks before it had, by index: those of a split table are dealt out one by one (at
 // the same parallelism each subtask keeps its own), those of a union table go to all,
-// those of a broadcast table, which are the same everywhere, are copied from one.
+// those of a broadcast table, which are the same everywhere, are copied from one. A
+// nil Source is a subtask that had come to its end.
 //
 // Entries of several subtasks under one key and subkey are all kept: the first as it
 // is, the others under the subkey followed by a zero byte and a u32 number, big-endian.
@@ -29,8 +30,14 @@ func Spread(before []Source, tables []Table, subtask, parallelism int) (Source, 
 	}
 	var mine entryList
 	dealt := map[string]int{} // by table
+	teller := 0 // of broadcast tables
+	for i := range before {
+		if teller = (subtask + i) % len(before); before[teller] != nil {
+			break
+		}
+	}
 	for from, source := range before {
-		for {
+		for source != nil {
 			e, err := source.Next()
 			if err == io.EOF {
 				break
@@ -49,7 +56,7 @@ func Spread(before []Source, tables []Table, subtask, parallelism int) (Source, 
 			case ScopeUnion:
 				keep = true
 			case ScopeBroadcast:
-				keep = from == subtask%len(before)
+				keep = from == teller
 			default:
 				return nil, fault.Corruptf("spread operator state: table %q is not one of the operator's own", e.Table)
 			}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/wasmill/wasmill/runtime/exchange"
 	"github.com/wasmill/wasmill/runtime/operator"
+	"github.com/wasmill/wasmill/runtime/state"
 )
 
 // Command is what the coordinator wants of a task.
@@ -21,6 +22,7 @@ type CommandKind int
 const (
 	Trigger CommandKind = iota // a source takes the checkpoint and sends its barrier
 	Abort                      // the checkpoint will never be: let its channels go on
+	Confirm                    // the checkpoint is complete: later ones may build on it
 )
 
 // Checkpoint is a task's part of a checkpoint, or of all later ones if it is finished.
@@ -37,12 +39,31 @@ type Part struct {
 	Operator    string
 	Splits      []operator.Split
 	Transaction operator.Transaction // nil if nothing is staged
+	// Keyed and Own are what it keeps, nil if nothing. Whoever gets the report writes
+	// and closes them.
+	Keyed, Own state.Snapshot
+	Watermark  int64  // the last that came in; NoWatermark if none
+	Assigned   []byte // what it knows of the watermarks it assigns; nil if it does not
 }
 
 // Restored is where an operator goes on.
 type Restored struct {
-	Finished bool // it had come to its end
-	Splits   []operator.Split
+	Finished  bool // it had come to its end
+	Splits    []operator.Split
+	Watermark int64    // the least of the subtasks that it continues
+	Assigned  [][]byte // Part.Assigned of each of them
+}
+
+// Close releases snapshots that nobody will write.
+func (c *Checkpoint) Close() {
+	for i := range c.Parts {
+		for _, s := range []state.Snapshot{c.Parts[i].Keyed, c.Parts[i].Own} {
+			if s != nil {
+				// There is nothing to lose: it was only read.
+				_ = s.Close()
+			}
+		}
+	}
 }
 
 // ended reports whether the task had come to its end before the restore.
@@ -68,6 +89,10 @@ func (t *Task) command(ctx context.Context, c Command) error {
 				return err
 			}
 		}
+	case c.Kind == Confirm:
+		for _, n := range t.nodes {
+			n.state.confirm(c.Checkpoint)
+		}
 	case t.head.source != nil && c.Checkpoint > t.lastCheckpoint:
 		return t.checkpoint(ctx, c.Checkpoint)
 	}
@@ -88,11 +113,14 @@ func (t *Task) do(ctx context.Context, s step) error {
 	case giveUp:
 		t.control(exchange.Abort, s.value)
 	case advance:
-		t.control(exchange.Watermark, s.value)
-	case becomeIdle:
-		t.control(exchange.Idle, 0)
-	case becomeActive:
-		t.control(exchange.Active, 0)
+		if s.value == MaxWatermark {
+			return nil // each operator reaches it before its end
+		}
+		return t.head.advance(ctx, s.value)
+	case becomeIdle, becomeActive:
+		if t.head.assigned == nil {
+			t.head.setIdle(s.kind == becomeIdle)
+		}
 	}
 	return nil
 }
@@ -116,13 +144,15 @@ func (t *Task) checkpoint(ctx context.Context, number uint64) error {
 	}
 	for _, n := range t.nodes {
 		if err := t.makeRoom(ctx); err != nil {
+			c.Close()
 			return err
 		}
 		part, err := n.checkpoint(number)
+		c.Parts = append(c.Parts, part)
 		if err != nil {
+			c.Close()
 			return err
 		}
-		c.Parts = append(c.Parts, part)
 	}
 	t.control(exchange.Barrier, int64(number))
 	t.lastCheckpoint = number
@@ -134,9 +164,27 @@ func (t *Task) checkpoint(ctx context.Context, number uint64) error {
 // checkpoint flushes the operator, which may give out its last records in front of the
 // barrier, and says where it stands.
 func (n *node) checkpoint(number uint64) (Part, error) {
-	part := Part{Operator: n.op.Name}
+	part := Part{Operator: n.op.Name, Watermark: n.watermark}
 	if err := n.flush(); err != nil {
 		return part, err
+	}
+	if n.timed != nil {
+		n.setTime()
+		call := n.enter()
+		err := n.timed.Barrier(number)
+		n.leave(call)
+		if err != nil {
+			return part, n.place(err)
+		}
+		if err := n.deliver(); err != nil {
+			return part, err
+		}
+	}
+	if n.assigned != nil {
+		part.Assigned = n.assigned.Encode(nil)
+	}
+	if err := n.state.snapshot(number, &part); err != nil {
+		return part, n.place(err)
 	}
 	switch {
 	case n.source != nil:

@@ -15,7 +15,10 @@ const (
 )
 
 // Input says which input of the head operator a channel feeds.
-type Input struct{ Input, Edge, From int }
+type Input struct {
+	Input, Edge, From int
+	First             bool // it is read to its end, or until it is idle, before the others
+}
 
 // merge makes one stream of a task's channels: it merges their watermarks by minimum,
 // aligns their barriers and notices their end. It is a step machine: control elements
@@ -24,6 +27,7 @@ type merge struct {
 	inputs    []Input // by channel
 	channels  []channelState
 	open      int
+	first     int // channels that come first and have not ended or been idle yet
 	watermark int64
 	idle      bool
 	aligned   bool // barriers hold channels back (exactly once)
@@ -37,6 +41,7 @@ type channelState struct {
 	watermark int64
 	idle      bool
 	ended     bool
+	passed    bool // it has ended, or been idle once
 	arrived   bool // barrier of the checkpoint that is aligning
 }
 
@@ -68,8 +73,51 @@ func newMerge(inputs []Input, aligned bool) merge {
 	return m
 }
 
+// begin holds channels back that have to wait for others.
+func (m *merge) begin() (steps []step) {
+	for _, in := range m.inputs {
+		if in.First {
+			m.first++
+		}
+	}
+	if m.first > 0 {
+		return m.others(nil, pause)
+	}
+	return nil
+}
+
+// others pauses or resumes the channels that do not come first.
+func (m *merge) others(steps []step, kind stepKind) []step {
+	for i, in := range m.inputs {
+		if !in.First {
+			steps = append(steps, step{kind, int64(i)})
+		}
+	}
+	return steps
+}
+
 // control takes an element that is not data.
 func (m *merge) control(channel int, e exchange.Element) ([]step, error) {
+	waiting := m.first
+	steps, err := m.take(channel, e)
+	if err == nil && waiting > 0 && m.first == 0 && m.open > 0 {
+		// A channel that was held back has not come to a barrier yet.
+		steps = m.others(steps, resume)
+	}
+	return steps, err
+}
+
+// quiet notes that nothing comes from a channel at the moment, or ever.
+func (m *merge) quiet(channel int) {
+	if c := &m.channels[channel]; !c.passed {
+		c.passed = true
+		if m.inputs[channel].First {
+			m.first--
+		}
+	}
+}
+
+func (m *merge) take(channel int, e exchange.Element) ([]step, error) {
 	c := &m.channels[channel]
 	if c.ended {
 		return nil, fault.Corruptf("channel %d: %s behind the end of input", channel, e.Kind)
@@ -80,6 +128,7 @@ func (m *merge) control(channel int, e exchange.Element) ([]step, error) {
 		return m.settle(nil), nil
 	case exchange.Idle:
 		c.idle = true
+		m.quiet(channel)
 		return m.settle(nil), nil
 	case exchange.Active:
 		c.idle = false
@@ -90,6 +139,7 @@ func (m *merge) control(channel int, e exchange.Element) ([]step, error) {
 		return m.abort(uint64(e.Value)), nil
 	case exchange.End:
 		c.ended, c.idle = true, false
+		m.quiet(channel)
 		m.open--
 		if c.arrived {
 			m.arrived--

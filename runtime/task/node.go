@@ -3,6 +3,7 @@ package task
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -29,9 +30,18 @@ type node struct {
 	sink     operator.Sink
 	direct   bool // native: receivers run while it emits, without a copy
 
-	outputs [][]target // by output
-	chained []*node    // distinct receivers within the chain
-	input   int        // of this node that its chain feeds
+	outputs [][]target         // by output
+	chained []*node            // distinct receivers within the chain
+	writers []*exchange.Writer // those that leave the chain here
+	input   int                // of this node that its chain feeds
+
+	state     State
+	timed     operator.Timed // the function, if it has a sense of time
+	ticking   ticker         // the function, if the clock concerns it
+	watermark int64          // the last that came in
+	announced int64          // the last that went out
+	idle      bool           // the receivers were told so
+	assigned  *assigner      // makes the watermarks that go out; nil: those that come in do
 
 	pending []byte // emitted to this node, not processed yet
 	waiting int    // records in pending
@@ -46,13 +56,50 @@ type target struct {
 	writer *exchange.Writer
 }
 
+func newNode(t *Task, op *graph.Operator) *node {
+	n := &node{task: t, op: op, outputs: make([][]target, len(op.Outputs)), watermark: NoWatermark, announced: NoWatermark}
+	if r := n.restored(); r != nil {
+		n.watermark, n.announced = r.Watermark, r.Watermark
+	}
+	return n
+}
+
+// restored is where the operator goes on, nil if it begins from nothing.
+func (n *node) restored() *Restored {
+	if n.task.config.Restore == nil {
+		return nil
+	}
+	r := n.task.config.Restore[n.op.Name]
+	return &r
+}
+
+func (n *node) opening() Opening {
+	return Opening{
+		Operator: n.op, Subtask: n.task.config.Subtask, Collector: n, Restored: n.restored(),
+		Watermark: func() int64 { return n.watermark },
+	}
+}
+
+// openSource makes the source of the chain. A guest is not entered again from its own
+// emit: what it gives out waits.
+func (n *node) openSource(ctx context.Context, started time.Time) error {
+	o := n.opening()
+	o.Started = started
+	var err error
+	if n.source, n.state, err = n.task.config.Opener.Source(ctx, o); err != nil {
+		return n.locate(fmt.Errorf("open source: %w", err))
+	}
+	n.direct = n.op.Role == graph.RoleSource
+	return nil
+}
+
 func (n *node) isSource() bool {
 	return n.op.Role == graph.RoleSource || n.op.Role == graph.RoleModule && n.op.Module.Shape == "source"
 }
 
 // Emit implements operator.Collector.
 func (n *node) Emit(output int, batch []byte) error {
-	records := n.emitted(batch)
+	records := n.emitted(output, batch)
 	for _, to := range n.outputs[output] {
 		switch {
 		case to.writer != nil:
@@ -70,7 +117,7 @@ func (n *node) Emit(output int, batch []byte) error {
 
 // EmitTo implements operator.Collector. Within a chain there is one receiver.
 func (n *node) EmitTo(output, partition int, batch []byte) error {
-	records := n.emitted(batch)
+	records := n.emitted(output, batch)
 	for _, to := range n.outputs[output] {
 		if to.writer == nil {
 			to.node.hold(batch, records)
@@ -85,10 +132,16 @@ func (n *node) EmitTo(output, partition int, batch []byte) error {
 
 // emitted counts what the node gives out. Counting walks the batch, so the receivers
 // in the chain are told the number.
-func (n *node) emitted(batch []byte) (records int) {
+func (n *node) emitted(output int, batch []byte) (records int) {
 	records = record.Count(batch)
 	n.stats.out(batch, records)
 	n.task.dirty = true
+	if n.assigned != nil && !n.op.Aside(output) {
+		n.assigned.observe(batch)
+		if n.idle {
+			n.setIdle(false) // ahead of the records
+		}
+	}
 	return records
 }
 
@@ -128,10 +181,11 @@ func (n *node) call(input int, batch []byte) error {
 // a fault of the guest: the batch is halved until it is found.
 func (n *node) enterGuest(input int, batch []byte) error {
 	n.current = batch
+	n.setTime()
 	call := n.enter()
 	err := n.function.Process(input, batch)
 	n.leave(call)
-	if errors.Is(err, operator.ErrTooLarge) {
+	if errors.Is(err, operator.ErrTooLarge) && n.op.Window == nil {
 		first := record.Cut(batch, len(batch)/2)
 		if first == len(batch) {
 			return n.Reject(operator.Rejection{Reason: err.Error()})
@@ -186,6 +240,9 @@ func (n *node) poll() (operator.Status, error) {
 	if err != nil {
 		return status, n.place(err)
 	}
+	if n.assigned != nil {
+		n.assigned.polled()
+	}
 	return status, n.deliver()
 }
 
@@ -218,6 +275,9 @@ func (n *node) end(ctx context.Context, before bool) (Part, error) {
 	part := Part{Operator: n.op.Name}
 	if before {
 		return part, nil
+	}
+	if err := n.reach(ctx, MaxWatermark); err != nil {
+		return part, err
 	}
 	if err := n.flush(); err != nil {
 		return part, err
@@ -261,7 +321,7 @@ func (n *node) close() error {
 		err = n.sink.Close()
 		n.sink = nil
 	}
-	return err
+	return errors.Join(err, n.state.close())
 }
 
 type call struct {

@@ -29,11 +29,22 @@ const pollAgain = time.Millisecond
 
 // Opener makes what a task's operators run. It is called on the task's goroutine.
 type Opener interface {
-	Function(ctx context.Context, op *graph.Operator, subtask int, c operator.Collector) (operator.Function, error)
-	// A restored source goes on behind its splits; nil starts from the beginning.
-	Source(ctx context.Context, op *graph.Operator, subtask int, c operator.Collector, started time.Time, splits []operator.Split) (operator.Source, error)
+	// Function makes a guest that takes records, and what it keeps.
+	Function(ctx context.Context, o Opening) (operator.Function, State, error)
+	Source(ctx context.Context, o Opening) (operator.Source, State, error)
 	// A restored sink leaves alone what it did before.
-	Sink(ctx context.Context, op *graph.Operator, subtask int, restored bool) (operator.Sink, error)
+	Sink(ctx context.Context, o Opening) (operator.Sink, error)
+}
+
+// Opening is an operator's subtask that is to be opened.
+type Opening struct {
+	Operator  *graph.Operator
+	Subtask   int
+	Collector operator.Collector
+	Started   time.Time // when records began to flow; for sources
+	Restored  *Restored // nil: it begins from nothing
+	// Watermark is the one that came in last. It is for the task's goroutine.
+	Watermark func() int64
 }
 
 // Config is what a task is made of. All but Latency is required, except that the task
@@ -75,6 +86,10 @@ type Task struct {
 	nested     time.Duration // time spent in operators called by the current one
 	originNano int64
 
+	now     int64   // ms since 1970, of this turn
+	clocked []*node // those that the clock concerns
+	passed  lap     // since watermarks were last assigned
+
 	lastCheckpoint uint64
 	alignedSince   time.Time // when the first barrier of an alignment came
 
@@ -88,11 +103,12 @@ func New(c Config) *Task {
 	t := &Task{config: c, merge: newMerge(c.Inputs, !c.AtLeastOnce)}
 	byOperator := map[int]*node{}
 	for _, o := range c.Task.Operators {
-		n := &node{task: t, op: &c.Plan.Operators[o], outputs: make([][]target, len(c.Plan.Operators[o].Outputs))}
+		n := newNode(t, &c.Plan.Operators[o])
 		byOperator[o] = n
 		t.nodes = append(t.nodes, n)
 	}
 	t.head = t.nodes[0]
+	t.merge.watermark = t.head.watermark
 	for _, e := range c.Plan.Edges {
 		from, inside := byOperator[e.From]
 		if !inside {
@@ -107,6 +123,7 @@ func New(c Config) *Task {
 		}
 		w := c.Outputs[e.ID]
 		t.writers = append(t.writers, w)
+		from.writers = append(from.writers, w)
 		from.outputs[e.Output] = append(from.outputs[e.Output], target{writer: w})
 	}
 	return t
@@ -119,12 +136,17 @@ func (t *Task) Open(ctx context.Context) error {
 		switch {
 		case n.isSource():
 		case n.op.Role == graph.RoleModule:
-			n.function, err = t.config.Opener.Function(ctx, n.op, t.config.Subtask, n)
+			n.function, n.state, err = t.config.Opener.Function(ctx, n.opening())
+			n.timed, _ = n.function.(operator.Timed)
+			n.ticking, _ = n.function.(ticker)
 		default:
-			n.sink, err = t.config.Opener.Sink(ctx, n.op, t.config.Subtask, t.config.Restore != nil)
+			n.sink, err = t.config.Opener.Sink(ctx, n.opening())
 		}
 		if err != nil {
 			return n.locate(fmt.Errorf("open operator: %w", err))
+		}
+		if n.state.Timers != nil || n.ticking != nil {
+			t.clocked = append(t.clocked, n)
 		}
 	}
 	return nil
@@ -143,15 +165,13 @@ func (t *Task) Run(ctx context.Context, started time.Time) (Checkpoint, error) {
 		}
 	}
 	if t.head.isSource() {
-		s, err := t.config.Opener.Source(ctx, t.head.op, t.config.Subtask, t.head, started, t.config.Restore[t.head.op.Name].Splits)
-		if err != nil {
-			return Checkpoint{}, t.head.locate(fmt.Errorf("open source: %w", err))
+		if err := t.head.openSource(ctx, started); err != nil {
+			return Checkpoint{}, err
 		}
-		t.head.source = s
-		// A guest is not entered again from its own emit: what it gives out waits.
-		t.head.direct = t.head.op.Role == graph.RoleSource
 	}
-	t.lastFlush = time.Now()
+	if err := t.begin(ctx); err != nil {
+		return Checkpoint{}, err
+	}
 	if err := t.loop(ctx); err != nil {
 		return Checkpoint{}, err
 	}
@@ -167,13 +187,16 @@ func (t *Task) loop(ctx context.Context) error {
 		if err := t.obey(ctx); err != nil {
 			return err
 		}
+		if err := t.tellTime(ctx); err != nil {
+			return err
+		}
 		progress, err := t.turn(ctx)
 		switch {
 		case err != nil:
 			return err
 		case progress == ended:
 			return nil
-		case t.dirty && time.Since(t.lastFlush) >= t.config.Plan.BufferTimeout:
+		case (t.dirty || t.pulsing()) && time.Since(t.lastFlush) >= t.config.Plan.BufferTimeout:
 			if err := t.flush(ctx); err != nil {
 				return err
 			}
@@ -241,8 +264,10 @@ func (t *Task) wait(ctx context.Context) error {
 	} else if ready = t.head.source.Ready(); ready == nil {
 		timer = time.After(pollAgain)
 	}
-	if t.dirty && timer == nil {
-		timer = time.After(time.Until(t.lastFlush.Add(t.config.Plan.BufferTimeout)))
+	if timer == nil {
+		if at := t.wake(); !at.IsZero() {
+			timer = time.After(time.Until(at))
+		}
 	}
 	select {
 	case <-ctx.Done():
@@ -311,6 +336,9 @@ func (t *Task) flush(ctx context.Context) error {
 		if err := n.flush(); err != nil {
 			return err
 		}
+	}
+	if err := t.assign(ctx); err != nil {
+		return err
 	}
 	for _, w := range t.writers {
 		w.Flush()

@@ -113,23 +113,23 @@ type house struct {
 	sinks     map[string]operator.Sink
 }
 
-func (h *house) Function(_ context.Context, op *graph.Operator, _ int, c operator.Collector) (operator.Function, error) {
-	g, ok := h.functions[op.Name]
+func (h *house) Function(_ context.Context, o Opening) (operator.Function, State, error) {
+	g, ok := h.functions[o.Operator.Name]
 	if !ok {
-		return nil, fault.Guestf("no such module")
+		return nil, State{}, fault.Guestf("no such module")
 	}
-	g.collector, g.name = c, op.Name
-	return g, nil
+	g.collector, g.name = o.Collector, o.Operator.Name
+	return g, State{}, nil
 }
 
-func (h *house) Source(_ context.Context, op *graph.Operator, _ int, c operator.Collector, _ time.Time, _ []operator.Split) (operator.Source, error) {
-	s := h.sources[op.Name]
-	s.collector = c
-	return s, nil
+func (h *house) Source(_ context.Context, o Opening) (operator.Source, State, error) {
+	s := h.sources[o.Operator.Name]
+	s.collector = o.Collector
+	return s, State{}, nil
 }
 
-func (h *house) Sink(_ context.Context, op *graph.Operator, _ int, _ bool) (operator.Sink, error) {
-	return h.sinks[op.Name], nil
+func (h *house) Sink(_ context.Context, o Opening) (operator.Sink, error) {
+	return h.sinks[o.Operator.Name], nil
 }
 
 func batchOf(values ...string) []byte {
@@ -511,9 +511,9 @@ func (s signalSink) Close() error             { return nil }
 // idleHouse opens sources that stay idle when their steps are over.
 type idleHouse struct{ *house }
 
-func (h *idleHouse) Source(ctx context.Context, op *graph.Operator, subtask int, c operator.Collector, started time.Time, splits []operator.Split) (operator.Source, error) {
-	s, err := h.house.Source(ctx, op, subtask, c, started, splits)
-	return &idleSource{s.(*script)}, err
+func (h *idleHouse) Source(ctx context.Context, o Opening) (operator.Source, State, error) {
+	s, state, err := h.house.Source(ctx, o)
+	return &idleSource{s.(*script)}, state, err
 }
 
 type idleSource struct{ *script }

@@ -219,6 +219,15 @@ func (o *Operator) Tick(now int64) error {
 	return o.ring(now, o.tick == math.MinInt64)
 }
 
+// NextTick is when Tick has something to do again, in ms since 1970; math.MaxInt64:
+// never.
+func (o *Operator) NextTick(now int64) int64 {
+	if o.every == 0 || !o.Window.Trigger.Processing {
+		return math.MaxInt64
+	}
+	return (floorDiv(now, o.every) + 1) * o.every
+}
+
 // ring gives early results when a multiple of the interval has been reached since the
 // last time.
 func (o *Operator) ring(now int64, first bool) error {
