@@ -30,7 +30,7 @@ func Spread(before []Source, tables []Table, subtask, parallelism int) (Source, 
 	}
 	var mine entryList
 	dealt := map[string]int{} // by table
-	teller := 0 // of broadcast tables
+	teller := 0               // of broadcast tables
 	for i := range before {
 		if teller = (subtask + i) % len(before); before[teller] != nil {
 			break
