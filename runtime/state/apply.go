@@ -48,39 +48,36 @@ type tableOp struct {
 	key, subkey, val []byte
 }
 
-// takeOp takes an operation off a request.
-func takeOp(req []byte) (op tableOp, rest []byte, ok bool) {
+// take reads the operation that a request begins with and returns its size; 0: it is cut
+// off.
+func (op *tableOp) take(req []byte) (size int) {
 	if len(req) < OpSize {
-		return op, req, false
+		return 0
 	}
 	op.code, op.flags, op.table = req[0], req[1], int(binary.LittleEndian.Uint16(req[2:]))
-	key := uint64(binary.LittleEndian.Uint32(req[4:]))
-	subkey := uint64(binary.LittleEndian.Uint32(req[8:]))
-	val := uint64(binary.LittleEndian.Uint32(req[12:]))
-	rest = req[OpSize:]
-	if key+subkey+val > uint64(len(rest)) {
-		return op, req, false
+	key := OpSize + uint64(binary.LittleEndian.Uint32(req[4:]))
+	subkey := key + uint64(binary.LittleEndian.Uint32(req[8:]))
+	val := subkey + uint64(binary.LittleEndian.Uint32(req[12:]))
+	if val > uint64(len(req)) {
+		return 0
 	}
-	op.key, rest = rest[:key:key], rest[key:]
-	op.subkey, rest = rest[:subkey:subkey], rest[subkey:]
-	op.val, rest = rest[:val:val], rest[val:]
-	return op, rest, true
+	op.key, op.subkey, op.val = req[OpSize:key:key], req[key:subkey:subkey], req[subkey:val:val]
+	return int(val)
 }
 
 // touchAhead is how many operations are looked at before they are done: what they read is
 // brought near, all at once.
-const touchAhead = 16
+const touchAhead = 32
 
 // fetchAhead is how many operations are looked at when they wait for files.
 const fetchAhead = 128
 
-// nextOp is an operation that will be done soon. Part is set if it is on one entry in
-// memory whose part is there: then it goes the short way.
+// nextOp is an operation that will be done soon. With a part it is on one entry in memory
+// and goes the short way.
 type nextOp struct {
 	tableOp
 	memory *Memory
-	part   *part
-	hash   uint64 // of the entry
+	looked
 }
 
 // Apply does the operations of a request in order and writes their answers to out, one
@@ -95,22 +92,19 @@ func (t *Tables) Apply(req, out []byte) (done, n int, err error) {
 	for len(req) > 0 {
 		count := 0
 		for count < window && len(req) > 0 {
-			op, rest, ok := takeOp(req)
-			if !ok {
+			next := &t.ahead[count]
+			size := next.take(req)
+			if size == 0 {
 				break
 			}
-			t.prepare(&t.ahead[count], op)
-			req = rest
+			t.prepare(next)
+			req = req[size:]
 			count++
 		}
 		if count == 0 {
 			return done, n, fault.Guestf("state request: operation %d is cut off", done)
 		}
-		for i := range count {
-			if op := &t.ahead[i]; op.part != nil {
-				op.memory.touch(op.part, op.hash, len(op.key)+len(op.subkey))
-			}
-		}
+		t.locate(t.ahead[:count])
 		if t.disk != nil {
 			if err := t.disk.fetch(); err != nil {
 				return done, n, err
@@ -132,10 +126,13 @@ func (t *Tables) Apply(req, out []byte) (done, n int, err error) {
 }
 
 // prepare finds out whether an operation goes the short way.
-func (t *Tables) prepare(next *nextOp, op tableOp) {
-	next.tableOp, next.part = op, nil
+func (t *Tables) prepare(op *nextOp) {
+	op.part = nil
 	if op.code > OpPut || op.flags != 0 || op.table >= len(t.places) ||
 		len(op.key) > MaxKey || len(op.subkey) > MaxSubkey || len(op.val) > MaxValue {
+		return
+	}
+	if op.code == OpPut && t.lately.recall(op) {
 		return
 	}
 	p := &t.places[op.table]
@@ -151,19 +148,37 @@ func (t *Tables) prepare(next *nextOp, op tableOp) {
 		}
 		return
 	}
-	next.memory = p.memory
-	next.part, _ = p.memory.part(group, p.index)
-	next.hash = withSubkey(hash, op.subkey)
+	op.memory, op.e = p.memory, nil
+	op.part, _ = p.memory.part(group, p.index)
+	op.hash = withSubkey(hash, op.subkey)
+}
+
+// locate finds the entries of operations that go the short way.
+func (t *Tables) locate(ops []nextOp) {
+	sum := uint64(0)
+	for i := range ops {
+		if op := &ops[i]; op.part != nil && op.e == nil {
+			sum += op.memory.start(&op.looked)
+		}
+	}
+	for i := range ops {
+		if op := &ops[i]; op.part != nil && op.e == nil {
+			sum += op.memory.follow(&op.looked, len(op.key)+len(op.subkey))
+		}
+	}
+	t.touched += sum
 }
 
 // do does one operation.
 func (t *Tables) do(op *nextOp, out []byte) (n int, fits bool, err error) {
 	if op.part != nil {
 		if op.code == OpPut {
-			return 0, true, op.memory.put(op.part, op.hash, op.key, op.subkey, op.val)
+			return 0, true, op.memory.putLooked(&op.looked, op.key, op.subkey, op.val)
 		}
-		value, version, ok := op.memory.get(op.part, op.hash, op.key, op.subkey)
-		n, fits = answerGet(out, value, version, ok)
+		value, version, ok := op.memory.getLooked(&op.looked, op.key, op.subkey)
+		if n, fits = answerGet(out, value, version, ok); ok && fits {
+			t.lately.note(op)
+		}
 		return n, fits, nil
 	}
 	if !op.valid() {

@@ -147,7 +147,7 @@ func (m *Memory) expired(p *part, e unsafe.Pointer) bool {
 // sizes are the lengths of an entry's key, subkey and value.
 func sizes(e unsafe.Pointer) (key, subkey, value int) {
 	lens := *(*uint32)(unsafe.Add(e, entryLens))
-	return int(lens & 0xffff), int(lens >> 16), int(*(*uint32)(unsafe.Add(e, entryWord)) & lengthMask)
+	return int(lens & 0xffff), int(lens >> 16), valueLen(e)
 }
 
 // Get implements Backend.
@@ -165,13 +165,22 @@ func (m *Memory) Get(group, table int, key, subkey []byte) (value []byte, versio
 
 func (m *Memory) get(p *part, hash uint64, key, subkey []byte) (value []byte, version uint32, ok bool) {
 	e, _ := m.find(p, hash, key, subkey, 0)
-	if e == nil || m.expired(p, e) {
+	if e == nil {
 		return nil, 0, false
 	}
-	n := int(*(*uint32)(unsafe.Add(e, entryWord)) & lengthMask)
-	value = unsafe.Slice((*byte)(unsafe.Add(e, p.head+len(key)+len(subkey))), n)
+	return m.read(p, e, len(key)+len(subkey))
+}
+
+// read is the value of an entry whose names have that length.
+func (m *Memory) read(p *part, e unsafe.Pointer, names int) (value []byte, version uint32, ok bool) {
+	if m.expired(p, e) {
+		return nil, 0, false
+	}
+	value = unsafe.Slice((*byte)(unsafe.Add(e, p.head+names)), valueLen(e))
 	return value, *(*uint32)(unsafe.Add(e, entryVersion)), true
 }
+
+func valueLen(e unsafe.Pointer) int { return int(*(*uint32)(unsafe.Add(e, entryWord)) & lengthMask) }
 
 // Put implements Backend.
 func (m *Memory) Put(group, table int, key, subkey, value []byte) error {
@@ -191,7 +200,7 @@ func (m *Memory) put(p *part, hash uint64, key, subkey, value []byte) (err error
 		return m.add(p, hash, key, subkey, value)
 	}
 	left := uint64(0)
-	if int(*(*uint32)(unsafe.Add(e, entryWord))&lengthMask) != len(value) {
+	if valueLen(e) != len(value) {
 		if e, left, err = m.refit(p, e, slot, subkey, len(value), 0); err != nil {
 			return err
 		}

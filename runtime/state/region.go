@@ -40,6 +40,7 @@ type region struct {
 	usable   int // bytes that may be touched
 	top      int // bytes handed out at least once
 	held     int64
+	released uint32                     // how often pages were taken back
 	runs     map[int][]uint32           // free runs by pages, as first pages
 	blocks   [pageShift + 1][]uint64    // free blocks by log2 of their size
 	carved   [pageShift + 1]blockCarver // what new blocks are cut from
@@ -133,6 +134,7 @@ func (r *region) grow(need int) error {
 // giveRun takes pages back. Long runs give their memory back to the system.
 func (r *region) giveRun(first uint32, pages int) error {
 	at := int(first) << pageShift
+	r.released++
 	if pages >= residentRun {
 		if err := unix.Madvise(r.reserved[at:at+pages<<pageShift], unix.MADV_DONTNEED); err != nil {
 			return fmt.Errorf("give back state memory: %w", err)

@@ -16,6 +16,8 @@ type Tables struct {
 	reply          answer
 	disk           *Disk // keyed, if it is one
 	ahead          []nextOp
+	lately         lately
+	touched        uint64
 
 	visit    func(key []byte) bool // of the ScanKeys at hand
 	visitKey func(key []byte) bool // hands on to visit; made once
