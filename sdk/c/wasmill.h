@@ -149,6 +149,7 @@ typedef struct wasmill_operator {
     int (*migrate)(wasmill_context *, int table, uint32_t version, wasmill_bytes *value);
     int (*timer)(wasmill_context *, int domain, wasmill_bytes tag); /* c->key, c->timer */
     int (*watermark)(wasmill_context *, int64_t ts);
+    int (*barrier)(wasmill_context *, int64_t checkpoint); /* the last moment to write to tables what is kept elsewhere */
     /* Of windows: records are folded into accumulators of acc_size bytes, zero at first; … */
     uint32_t acc_size;
     int (*accumulate)(wasmill_context *, void *acc, const wasmill_record *);
@@ -755,6 +756,9 @@ using bytes = wasmill_bytes;
     }                                                                                                  \
     WASMILL_CALL(wasmill_watermark) int32_t wasmill_watermark(int64_t ts) {                            \
         return wasmill_op.watermark ? wasmill_done(&wasmill_ctx, wasmill_op.watermark(&wasmill_ctx, ts)) : 0; \
+    }                                                                                                  \
+    WASMILL_CALL(wasmill_barrier) int32_t wasmill_barrier(int64_t checkpoint) {                        \
+        return wasmill_op.barrier ? wasmill_done(&wasmill_ctx, wasmill_op.barrier(&wasmill_ctx, checkpoint)) : 0; \
     }                                                                                                  \
     WASMILL_CALL(wasmill_accumulate) int32_t wasmill_accumulate(const char *p, uint32_t n) {           \
         return wasmill_run_accumulate(&wasmill_ctx, &wasmill_replies, p, n);                           \

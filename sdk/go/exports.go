@@ -60,6 +60,9 @@ func timers(p *byte, n uint32) int32 { return started().Timers(unsafe.Slice(p, n
 //go:wasmexport wasmill_watermark
 func watermark(ts int64) int32 { return started().Watermark(ts) }
 
+//go:wasmexport wasmill_barrier
+func barrier(checkpoint int64) int32 { return started().Barrier(checkpoint) }
+
 //go:wasmexport wasmill_accumulate
 func accumulate(p *byte, n uint32) int32 { return started().Accumulate(unsafe.Slice(p, n)) }
 

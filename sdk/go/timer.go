@@ -69,3 +69,11 @@ func (i *Instance) Watermark(ts int64) int32 {
 	}
 	return i.finish(statusOK, i.op.Watermark(&i.context, ts))
 }
+
+// Barrier tells the operator that a snapshot comes.
+func (i *Instance) Barrier(checkpoint int64) int32 {
+	if i.op.Barrier == nil {
+		return statusOK
+	}
+	return i.finish(statusOK, i.op.Barrier(&i.context, checkpoint))
+}

@@ -72,6 +72,10 @@ type Operator struct {
 	// Watermark is told when event time advances, after the timers that were due.
 	Watermark func(c *Context, ts int64) error
 
+	// Barrier is told that a snapshot comes, by the number of its checkpoint: it is the
+	// last moment to write to tables what is kept elsewhere.
+	Barrier func(c *Context, checkpoint int64) error
+
 	// Aggregate folds the records of windows into accumulators; an Aggregate[A].
 	Aggregate WindowAggregate
 

@@ -139,6 +139,15 @@ func (h *Harness) AdvanceWatermark(ts int64) {
 	h.Flush()
 }
 
+// Barrier is what comes before a snapshot.
+func (h *Harness) Barrier(checkpoint int64) {
+	h.t.Helper()
+	h.Flush()
+	if err := h.engine.end(h.instance.Barrier(checkpoint)); err != nil {
+		h.t.Fatalf("barrier: %v", err)
+	}
+}
+
 // AdvanceClock moves the operator's clock on: timers that are due fire.
 func (h *Harness) AdvanceClock(ms int64) {
 	h.t.Helper()
