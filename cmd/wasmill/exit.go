@@ -17,6 +17,7 @@ const (
 	exitFailed      = 1
 	exitUsage       = 2
 	exitInvalid     = 3
+	exitNotFound    = 4
 	exitRefused     = 5
 	exitUnreachable = 6
 	exitGuestFault  = 7
@@ -40,6 +41,18 @@ type invalidError struct{ error }
 func (e invalidError) Unwrap() error { return e.error }
 
 func invalid(err error) error { return invalidError{err} }
+
+// notFoundError is a job, a checkpoint or an entry that is not there.
+type notFoundError struct{ error }
+
+func (e notFoundError) Unwrap() error { return e.error }
+
+func notFoundf(format string, args ...any) error { return notFoundError{fmt.Errorf(format, args...)} }
+
+// lostRaceError is something that changed at the same time: trying again may help.
+type lostRaceError struct{ error }
+
+func (e lostRaceError) Unwrap() error { return e.error }
 
 // refusedError is something that is not done, and says what would allow it.
 type refusedError struct{ error }
@@ -68,6 +81,8 @@ func exitCode(err error) int {
 		problems    graph.Problems
 		refusal     *host.Refusal
 		invalid     invalidError
+		notFound    notFoundError
+		lostRace    lostRaceError
 		refused     refusedError
 		unreachable *unreachableError
 	)
@@ -78,7 +93,7 @@ func exitCode(err error) int {
 		return exitInterrupted
 	case errors.As(err, &usage):
 		return exitUsage
-	case errors.Is(err, fault.ErrFenced):
+	case errors.Is(err, fault.ErrFenced), errors.As(err, &lostRace):
 		return exitLostRace
 	case errors.As(err, &failed) && errors.Is(err, fault.ErrGuest):
 		return exitGuestFault
@@ -86,6 +101,8 @@ func exitCode(err error) int {
 		return exitFailed
 	case errors.As(err, &problems), errors.As(err, &refusal), errors.As(err, &invalid):
 		return exitInvalid
+	case errors.As(err, &notFound):
+		return exitNotFound
 	case errors.As(err, &refused):
 		return exitRefused
 	case errors.As(err, &unreachable):
