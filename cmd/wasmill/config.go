@@ -94,6 +94,15 @@ func defaultCacheDir() string {
 	return filepath.Join(base, "wasmill")
 }
 
+// defaultDataDir is a folder on a disk: what does not fit into memory goes there.
+func defaultDataDir() string {
+	base, err := os.UserCacheDir()
+	if err != nil {
+		base = os.TempDir()
+	}
+	return filepath.Join(base, "wasmill", "data")
+}
+
 // hostConfig is how this process runs modules.
 func hostConfig(cmd *cobra.Command) host.Config {
 	dir := cmd.Flag("cache-dir").Value.String()

@@ -26,6 +26,7 @@ const (
 	envClusterName = "WASMILL_CLUSTER_NAME"
 	envNATS        = "WASMILL_NATS"
 	envStore       = "WASMILL_STORE"
+	envDataDir     = "WASMILL_DATA_DIR"
 	leashFile      = 3
 )
 
@@ -98,8 +99,13 @@ func engine(cmd *cobra.Command, name string) error {
 	if err != nil {
 		return err
 	}
-	return worker.New(worker.Config{
-		Name: name, Transport: transport, Modules: worker.NewModules(h), Data: data, Cluster: clusterName, Store: store.store,
+	own, err := makeOwnFolder(os.Getenv(envDataDir))
+	if err != nil {
+		return err
+	}
+	err = worker.New(worker.Config{
+		Name: name, Transport: transport, Modules: worker.NewModules(h), Data: data, Cluster: clusterName, Store: store.store, Dir: own.path,
 		Stdin: os.Stdin, Stdout: os.Stdout, Beat: beat,
 	}).Run(ctx)
+	return errors.Join(err, own.remove())
 }

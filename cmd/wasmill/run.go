@@ -23,6 +23,7 @@ type runOptions struct {
 	metrics string
 	store   string
 	from    string
+	dataDir string
 }
 
 func runCommand() *cobra.Command {
@@ -58,6 +59,7 @@ AWS_SECRET_ACCESS_KEY), ~/.aws/credentials or the machine's role, never from its
 	f.BoolVar(&o.quiet, "quiet", false, "show no progress")
 	f.StringVar(&o.store, "store", defaultStore(), "folder or s3://BUCKET/PREFIX?endpoint=HOST:PORT for logs and checkpoints of jobs; on the command line it wins over the job's own")
 	f.StringVar(&o.from, "from", "", "where to go on: none, latest or checkpoint:JOB/NUMBER")
+	f.StringVar(&o.dataDir, "data-dir", defaultDataDir(), "folder for state on disk, while a job runs")
 	f.StringVar(&o.metrics, "metrics", "", "serve Prometheus metrics at this address")
 	return c
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -35,11 +36,11 @@ type workers struct {
 }
 
 // inherited is the configuration of worker processes, which see no command line.
-type inherited struct{ cacheDir, logLevel, logFormat, store string }
+type inherited struct{ cacheDir, dataDir, logLevel, logFormat, store string }
 
-func inheritedConfig(cmd *cobra.Command, store *jobStore) inherited {
+func inheritedConfig(cmd *cobra.Command, dataDir string, store *jobStore) inherited {
 	flag := func(name string) string { return cmd.Flag(name).Value.String() }
-	return inherited{cacheDir: flag("cache-dir"), logLevel: flag("log-level"), logFormat: flag("log-format"), store: store.url}
+	return inherited{cacheDir: flag("cache-dir"), dataDir: dataDir, logLevel: flag("log-level"), logFormat: flag("log-format"), store: store.url}
 }
 
 // child is a supervisor process; it ends when its leash is closed.
@@ -54,20 +55,28 @@ const localName = "local"
 
 func startWorkers(cmd *cobra.Command, o runOptions, modules *worker.Modules, store *jobStore, term uint64) (*workers, error) {
 	if o.workers == 0 {
-		return startLocal(cmd.Context(), modules, store, term), nil
+		return startLocal(cmd.Context(), o.dataDir, modules, store, term)
 	}
-	return startProcesses(o, inheritedConfig(cmd, store), term)
+	return startProcesses(o, inheritedConfig(cmd, o.dataDir, store), term)
 }
 
 // startLocal starts the worker of this process. An interrupt ends it through the
 // coordinator, so ctx must outlive that.
-func startLocal(ctx context.Context, modules *worker.Modules, store *jobStore, term uint64) *workers {
+func startLocal(ctx context.Context, dataDir string, modules *worker.Modules, store *jobStore, term uint64) (*workers, error) {
+	own, err := makeOwnFolder(dataDir)
+	if err != nil {
+		return nil, err
+	}
 	w := &workers{transport: cluster.NewLocal(), count: 1, term: term, local: make(chan error, 1)}
 	one := worker.New(worker.Config{
-		Name: localName, Transport: w.transport, Modules: modules, Store: store.store, Stdin: os.Stdin, Stdout: os.Stdout,
+		Name: localName, Transport: w.transport, Modules: modules, Store: store.store, Dir: own.path,
+		Stdin: os.Stdin, Stdout: os.Stdout,
 	})
-	go func() { w.local <- one.Run(ctx) }()
-	return w
+	go func() {
+		err := one.Run(ctx)
+		w.local <- errors.Join(err, own.remove())
+	}()
+	return w, nil
 }
 
 func startProcesses(o runOptions, config inherited, term uint64) (*workers, error) {
@@ -130,7 +139,7 @@ func startChild(name, clusterName, address string, config inherited) (*child, er
 	cmd := exec.Command(self, superviseVerb, name)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(), envClusterName+"="+clusterName, envNATS+"="+address, "WASMILL_CACHE_DIR="+config.cacheDir,
-		envStore+"="+config.store,
+		envStore+"="+config.store, envDataDir+"="+config.dataDir,
 		"WASMILL_LOG_LEVEL="+config.logLevel, "WASMILL_LOG_FORMAT="+config.logFormat)
 	cmd.ExtraFiles = []*os.File{hold}
 	if err := cmd.Start(); err != nil {
