@@ -186,7 +186,7 @@ func (o *Operator) whole(maxParallelism int) error {
 // runsOf cuts runs to the groups in [first, end).
 func runsOf(runs []Run, first, end int) (cut []Run) {
 	for _, r := range runs {
-		var groups []GroupOffset
+		var groups Groups
 		for _, g := range r.Groups {
 			if first <= g.Group && g.Group < end {
 				groups = append(groups, g)

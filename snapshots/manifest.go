@@ -76,14 +76,7 @@ type Run struct {
 	Since      uint64 `json:"since,omitempty"` // the checkpoint it builds on; 0: it holds everything
 	Header     int64  `json:"header"`          // bytes before the first group, which every reader needs
 	// Groups says where each key group lies that is to be read; the run may have more.
-	Groups []GroupOffset `json:"groups,omitempty"`
-}
-
-// GroupOffset is where a key group lies within a run, in bytes before compression.
-type GroupOffset struct {
-	Group  int   `json:"group"`
-	Offset int64 `json:"offset"`
-	Length int64 `json:"length"`
+	Groups Groups `json:"groups,omitempty"`
 }
 
 // Section is a part of a pack: where its bytes are and what they hash to.
