@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wasmill/wasmill/runtime/watermark"
 	"github.com/wasmill/wasmill/snapshots"
 )
 
@@ -47,7 +48,8 @@ type shownSubtask struct {
 	AsyncMs       float64           `json:"asyncMs"`
 	Splits        []json.RawMessage `json:"splits"`
 	Transactions  [][]byte          `json:"transactions"`
-	Time          json.RawMessage   `json:"time"`
+	Watermark     *int64            `json:"watermark,omitempty"` // ms since 1970; int64 min: none yet
+	Time          json.RawMessage   `json:"time"`                // as the task wrote it
 }
 
 func showCheckpoint(ctx context.Context, s *snapshot, count bool) (*shownCheckpoint, error) {
@@ -82,7 +84,7 @@ func showSubtask(m *snapshots.Manifest, s *snapshots.Subtask) (shownSubtask, err
 	shown := shownSubtask{
 		Subtask: s.Index, Finished: s.Finished, Groups: s.Groups, Runs: len(s.Runs),
 		AlignMs: ms(s.AlignNanos), SyncMs: ms(s.SyncNanos), AsyncMs: ms(s.AsyncNanos),
-		Splits: []json.RawMessage{}, Transactions: orEmpty(s.Transactions), Time: s.Time,
+		Splits: []json.RawMessage{}, Transactions: orEmpty(s.Transactions), Watermark: watermarkOf(s.Time), Time: s.Time,
 	}
 	shown.Bytes, shown.OwnBytes = alone.Size()
 	if s.InFlight != nil {
@@ -123,7 +125,7 @@ func (s *shownCheckpoint) writeTable(w io.Writer) error {
 	if s.counted {
 		head += "\tENTRIES"
 	}
-	head += "\tALIGNED\tSYNC\tASYNC\tSPLITS\tTRANSACTIONS\tWATERMARK\t"
+	head += "\tALIGNED\tSYNC\tASYNC\tSPLITS\tTRANSACTIONS\tWATERMARK\tNOTE"
 	return writeRows(w, head, func(row func(...any)) {
 		for _, o := range s.Shown {
 			for i := range o.Subtasks {
@@ -150,27 +152,38 @@ func (s *shownSubtask) cells(operator string) []any {
 	if s.InFlightBytes > 0 {
 		notes = append(notes, size(s.InFlightBytes)+" in flight")
 	}
+	watermark := "-"
+	if s.Watermark != nil {
+		watermark = instant(*s.Watermark)
+	}
 	return append(cells, ms(s.AlignMs), ms(s.SyncMs), ms(s.AsyncMs), len(s.Splits), len(s.Transactions),
-		cmp.Or(watermark(s.Time), "-"), strings.Join(notes, ", "))
+		watermark, cmp.Or(strings.Join(notes, ", "), "-"))
 }
 
-// watermark reads the watermark from what a task wrote of its time.
-func watermark(raw []byte) string {
+// watermarkOf reads what a task wrote of its time: the watermark that it assigned, else
+// the one that came in.
+func watermarkOf(raw []byte) *int64 {
 	var t struct {
 		Watermark *int64 `json:"watermark"`
+		Assigned  []byte `json:"assigned"`
 	}
-	if len(raw) == 0 || json.Unmarshal(raw, &t) != nil || t.Watermark == nil {
-		return ""
+	if len(raw) == 0 || json.Unmarshal(raw, &t) != nil {
+		return nil
 	}
-	return instant(*t.Watermark)
+	own := watermark.NewGenerator(0, 0)
+	if own.Restore(t.Assigned, func(string) bool { return false }) == nil {
+		current, _ := own.Current()
+		return &current
+	}
+	return t.Watermark
 }
 
-// instant writes ms since 1970 as a time, and both ends of time by name.
+// instant writes ms since 1970 as a time, and both ends of time by what they mean.
 func instant(ms int64) string {
 	const year = 365 * 24 * int64(time.Hour/time.Millisecond)
 	switch {
 	case ms == -1<<63:
-		return "beginning"
+		return "none"
 	case ms == 1<<63-1:
 		return "end"
 	case ms > 8000*year || ms < -1900*year:

@@ -12,6 +12,7 @@ import (
 	"github.com/wasmill/wasmill/runtime/id"
 	"github.com/wasmill/wasmill/runtime/keygroup"
 	"github.com/wasmill/wasmill/runtime/state"
+	"github.com/wasmill/wasmill/runtime/watermark"
 	"github.com/wasmill/wasmill/snapshots"
 	"github.com/wasmill/wasmill/snapshots/dir"
 )
@@ -141,7 +142,7 @@ func (k *taker) take(n uint64, retain ...uint64) {
 		Operators: []snapshots.Operator{
 			{Name: "in", Parallelism: 1, Subtasks: []snapshots.Subtask{{
 				Groups: whole, Splits: json.RawMessage(fmt.Sprintf(`[{"id":"earthquakes.ndjson","position":"%d"}]`, 100*n)),
-				Time: json.RawMessage(fmt.Sprintf(`{"watermark":%d}`, goldenTime.UnixMilli()+int64(n))), SyncNanos: 1e5,
+				Time: goldenWatermark(k.t, n), SyncNanos: 1e5,
 			}}},
 			{Name: "out", Parallelism: 1, Subtasks: []snapshots.Subtask{{Groups: whole, Transactions: [][]byte{fmt.Appendf(nil, "part-%d", n)}}}},
 			stats,
@@ -174,6 +175,17 @@ func (k *taker) write(w *snapshots.PackWriter, n uint64, subtask int) (snapshots
 	section, _, err = writeRun(w, "stats/own", s.own, n, true)
 	sub.Tables = &section
 	return sub, err
+}
+
+// goldenWatermark is the time of a source that assigns watermarks: a second behind what
+// it has seen.
+func goldenWatermark(t testing.TB, n uint64) json.RawMessage {
+	g := watermark.NewGenerator(1000, 0)
+	g.Split("earthquakes.ndjson").Observe(goldenTime.Add(time.Duration(n) * time.Minute).UnixMilli())
+	g.Current()
+	raw, err := json.Marshal(map[string]any{"watermark": watermark.Beginning, "assigned": g.Encode(nil)})
+	must(t, err)
+	return raw
 }
 
 func writeRun(w *snapshots.PackWriter, name string, b state.Backend, n uint64, full bool) (section snapshots.Section, info state.RunInfo, err error) {
@@ -225,6 +237,8 @@ func writeGolden(t testing.TB, store snapshots.Store) {
 	k.take(2, 1, 2)
 
 	k.put(countsTable, "ci", "", "3")
+	k.put(countsTable, "tx", "", "1")
+	k.remove(seenTable, "ak", "")
 	k.putOwn(0, totalsTable, "sum", "12")
 	k.take(3, 2, 3)
 }

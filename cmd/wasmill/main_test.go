@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -41,7 +42,13 @@ func TestScripts(t *testing.T) {
 			}
 			return errors.Join(large.Truncate(65<<20), large.Close())
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": wantCode},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"code": wantCode,
+			"golden": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Check(os.CopyFS(ts.MkAbs(args[0]), os.DirFS(golden)))
+			},
+			"damage": damageFile,
+		},
 	})
 }
 
@@ -55,6 +62,16 @@ func wantCode(ts *testscript.TestScript, neg bool, args []string) {
 	if err := ts.Exec("sh", append([]string{"-c", script, "sh", "wasmill"}, args[1:]...)...); err != nil {
 		ts.Fatalf("exit code is not %s", args[0])
 	}
+}
+
+// damageFile is "damage FILE OFFSET": a byte of it is not what it was.
+func damageFile(ts *testscript.TestScript, _ bool, args []string) {
+	data, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	at, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	data[at] ^= 0x40
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), data, 0o644))
 }
 
 // guests are modules as small as they can be.

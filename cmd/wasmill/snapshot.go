@@ -39,13 +39,9 @@ func (f *storeFlags) addQuiet(cmd *cobra.Command) {
 // defaultNamespace is that of jobs that name none.
 const defaultNamespace = "default"
 
-// remote tells whether a store is a server, which may not answer.
-func remote(url string) bool { return strings.HasPrefix(url, "s3://") }
-
 // open opens a store that is there: looking into one does not make it.
 func (f *storeFlags) open(ctx context.Context) (*jobStore, error) {
-	if !remote(f.url) {
-		path := strings.TrimPrefix(f.url, "file://")
+	if path, isFile := strings.CutPrefix(f.url, "file://"); isFile || !strings.Contains(path, "://") {
 		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 			return nil, notFoundf("store %s: there is no such folder (--store says where the job keeps its checkpoints)", path)
 		}
@@ -66,8 +62,8 @@ func (f *storeFlags) read(cmd *cobra.Command, do func(context.Context, *jobStore
 		return nil
 	case errors.Is(context.Cause(ctx), errInterrupted):
 		return errInterrupted
-	case errors.Is(err, fault.ErrTransient) && remote(f.url):
-		return &unreachableError{err}
+	case s != nil && errors.Is(err, fault.ErrTransient):
+		return s.failure(err)
 	}
 	return err
 }

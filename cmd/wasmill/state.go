@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -169,8 +168,7 @@ func (l *stateList) writeTable(w io.Writer) error {
 	return writeRows(w, head, func(row func(...any)) {
 		for _, t := range l.Tables {
 			if !l.groups {
-				versions := strings.Trim(strings.ReplaceAll(fmt.Sprint(t.Versions), " ", ", "), "[]")
-				row(t.Operator, t.Table, t.Scope, t.Keys, t.Entries, size(t.Bytes), cmp.Or(versions, "-"))
+				row(t.Operator, t.Table, t.Scope, t.Keys, t.Entries, size(t.Bytes), cmp.Or(commas(t.Versions), "-"))
 				continue
 			}
 			for _, p := range t.Parts {

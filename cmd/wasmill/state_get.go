@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"io"
 
@@ -172,6 +173,7 @@ type shownEntry struct {
 	Value    any    `json:"value"`
 	Version  uint32 `json:"version"`
 	Stamp    int64  `json:"stamp,omitempty"` // last write, ms since 1970, in a table with a time-to-live
+	Timer    *timer `json:"timer,omitempty"` // what key and subkey say in $timers
 }
 
 // show fills in an entry. The numbers it points to are the entry's.
@@ -182,7 +184,32 @@ func (e *entry) show(encode encoding) shownEntry {
 	} else {
 		s.Group = &e.Group
 	}
+	if e.Table == state.TimersTable {
+		s.Timer = readTimer(e, encode)
+	}
 	return s
+}
+
+// timer is an entry of $timers.
+type timer struct {
+	Domain string `json:"domain"` // event or processing
+	Time   int64  `json:"time"`   // when it is due, ms since 1970
+	Key    any    `json:"key"`
+	Tag    any    `json:"tag"`
+}
+
+// readTimer reads what docs/formats.md says of timers; nil if it is none.
+func readTimer(e *entry, encode encoding) *timer {
+	const head = 8 + 2
+	if len(e.Key) != 1 || e.Key[0] > 1 || len(e.Subkey) < head {
+		return nil
+	}
+	name, n := e.Subkey[head:], int(binary.BigEndian.Uint16(e.Subkey[8:]))
+	if n > len(name) {
+		return nil
+	}
+	domain := []string{"event", "processing"}[e.Key[0]]
+	return &timer{domain, int64(binary.BigEndian.Uint64(e.Subkey) ^ 1<<63), encode.json(name[:n]), encode.json(name[n:])}
 }
 
 func (a *answer) shown() *shownAnswer {

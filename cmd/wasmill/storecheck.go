@@ -96,6 +96,21 @@ type problem struct {
 	Checkpoints []uint64 `json:"checkpoints"` // that consist of it
 }
 
+func (p *problem) usedBy() string {
+	switch len(p.Checkpoints) {
+	case 0:
+		return ""
+	case 1:
+		return fmt.Sprintf(" (of checkpoint %d)", p.Checkpoints[0])
+	}
+	return fmt.Sprintf(" (of checkpoints %s)", commas(p.Checkpoints))
+}
+
+// commas writes numbers with commas between them.
+func commas[T any](list []T) string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(list), " ", ", "), "[]")
+}
+
 func (s *jobStore) check(ctx context.Context, job id.Job, m *meter, quick bool) (*jobCheck, error) {
 	c := &jobCheck{Job: job.Name, Namespace: job.Namespace, Problems: []problem{}}
 	if err := s.checkLog(ctx, job, c); err != nil {
@@ -188,13 +203,10 @@ func (s *storeCheck) verdict() error {
 	for _, c := range s.Jobs {
 		n += len(c.Problems)
 	}
-	switch n {
-	case 0:
+	if n == 0 {
 		return nil
-	case 1:
-		return errors.New("store check: 1 object is missing or damaged")
 	}
-	return fmt.Errorf("store check: %d objects are missing or damaged", n)
+	return fmt.Errorf("store check: %s missing or damaged", objects(n))
 }
 
 func (s *storeCheck) writeTable(w io.Writer) error {
@@ -208,11 +220,7 @@ func (s *storeCheck) writeTable(w io.Writer) error {
 			if err != nil {
 				return err
 			}
-			used := ""
-			if len(p.Checkpoints) > 0 {
-				used = fmt.Sprintf(" (checkpoints %s)", strings.Trim(fmt.Sprint(p.Checkpoints), "[]"))
-			}
-			_, err = fmt.Fprintf(w, "%s: %s%s\n", p.Object, p.Problem, used)
+			_, err = fmt.Fprintf(w, "%s: %s%s\n", p.Object, p.Problem, p.usedBy())
 		}
 	}
 	return err

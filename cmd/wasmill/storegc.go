@@ -88,6 +88,13 @@ func (g *garbage) writeTable(w io.Writer) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(w, "%d objects, %s, %s\n", len(g.Objects), size(g.Bytes), done)
+	_, err := fmt.Fprintf(w, "%s, %s, %s\n", objects(len(g.Objects)), size(g.Bytes), done)
 	return err
+}
+
+func objects(n int) string {
+	if n == 1 {
+		return "1 object"
+	}
+	return fmt.Sprintf("%d objects", n)
 }
