@@ -20,8 +20,8 @@ import (
 // Version of the message format. A receiver takes its own and the one before.
 const Version = 1
 
-// MaxMessage is the largest encoded message, in bytes; it fits NATS' default payload.
-const MaxMessage = 1 << 20
+// MaxMessage is the largest encoded message, in bytes.
+const MaxMessage = 64 << 20
 
 // Message is one of the message types of this file.
 type Message interface{ kind() string }
@@ -266,7 +266,7 @@ func Encode(e Envelope) ([]byte, error) {
 		return nil, fmt.Errorf("encode %s message: %w", e.Message.kind(), err)
 	}
 	if len(data) > MaxMessage {
-		return nil, fmt.Errorf("encode %s message: %d bytes, at most %d go over NATS", e.Message.kind(), len(data), MaxMessage)
+		return nil, tooLarge(e.Message.kind(), len(data))
 	}
 	return data, nil
 }

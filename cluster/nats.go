@@ -19,6 +19,9 @@ type NATS struct {
 	prefix string
 	lost   chan struct{}
 
+	sending sync.Mutex // held by the message that is being sent
+	parts   *splitter  // guarded by sending
+
 	mu     sync.Mutex
 	err    error // guarded by mu
 	closed bool  // guarded by mu
@@ -28,7 +31,7 @@ type NATS struct {
 // goes over others. A lost connection ends the transport; it is not taken up again,
 // since messages may be missing.
 func NewNATS(address, clusterName, name string, options ...nats.Option) (*NATS, error) {
-	t := &NATS{prefix: "wasmill." + clusterName + ".control.", lost: make(chan struct{})}
+	t := &NATS{prefix: "wasmill." + clusterName + ".control.", lost: make(chan struct{}), parts: newSplitter()}
 	options = append([]nats.Option{
 		nats.Name("wasmill " + name + " control"),
 		nats.NoReconnect(),
@@ -85,8 +88,12 @@ func (t *NATS) Send(to string, e Envelope) error {
 	if err != nil {
 		return err
 	}
-	if err := t.conn.Publish(t.prefix+to, data); err != nil {
-		return fault.Transientf("send to %s: %w", to, err)
+	t.sending.Lock()
+	defer t.sending.Unlock()
+	for _, part := range t.parts.split(data) {
+		if err := t.conn.Publish(t.prefix+to, part); err != nil {
+			return fault.Transientf("send to %s: %w", to, err)
+		}
 	}
 	return nil
 }
@@ -94,8 +101,16 @@ func (t *NATS) Send(to string, e Envelope) error {
 // Listen subscribes, and returns when the server knows of it.
 func (t *NATS) Listen(address string) (<-chan Envelope, error) {
 	inbox := make(chan Envelope, inboxSize)
+	var parts joiner // of the subscription's goroutine
 	_, err := t.conn.Subscribe(t.prefix+address, func(m *nats.Msg) {
-		e, err := Decode(m.Data)
+		data, err := parts.join(m.Data)
+		if data == nil && err == nil {
+			return // there is more to come
+		}
+		var e Envelope
+		if err == nil {
+			e, err = Decode(data)
+		}
 		if err != nil {
 			t.fail(fmt.Errorf("message at %s: %w", address, err))
 			return

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -53,15 +54,24 @@ func TestTransportsKeepOrder(t *testing.T) {
 				t.Fatal(err)
 			}
 			const n = 1000
+			large := strings.Repeat("x", 3<<20) // more than NATS takes at a time
 			for i := range n {
-				if err := a.Send("b", Envelope{From: "a", Term: 4, Message: ModuleRequest{Offset: i}}); err != nil {
+				m := ModuleRequest{Offset: i}
+				if i%500 == 7 {
+					m.SHA256 = large
+				}
+				if err := a.Send("b", Envelope{From: "a", Term: 4, Message: m}); err != nil {
 					t.Fatal(err)
 				}
 			}
 			for i := range n {
 				select {
 				case e := <-inbox:
-					if got := e.Message.(ModuleRequest).Offset; got != i || e.From != "a" || e.Term != 4 {
+					m := e.Message.(ModuleRequest)
+					if len(m.SHA256) > 0 != (i%500 == 7) || len(m.SHA256) > 0 && m.SHA256 != large {
+						t.Fatalf("message %d has %d bytes", i, len(m.SHA256))
+					}
+					if got := m.Offset; got != i || e.From != "a" || e.Term != 4 {
 						t.Fatalf("message %d is %+v", i, e)
 					}
 				case <-time.After(10 * time.Second):
