@@ -176,8 +176,9 @@ func (s *State) TrimDue() bool { return s.since >= TrimAfter }
 // more than is known.
 func (s *State) NextTerm() uint64 { return s.Term + 1 + uint64(len(s.Unreadable)) }
 
-// NextCheckpoint is a number above those of all that completed.
-func (s *State) NextCheckpoint() uint64 { return s.Last + 1 }
+// NextCheckpoint is a number above those of all that completed. An entry that can't be
+// read may have been one.
+func (s *State) NextCheckpoint() uint64 { return s.Last + 1 + uint64(len(s.Unreadable)) }
 
 // Newest is the newest retained checkpoint of this life; nil if there is none.
 func (s *State) Newest() *Checkpoint {

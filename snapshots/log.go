@@ -79,8 +79,8 @@ func (l *Log) Append(ctx context.Context, e Entry, term uint64) (State, error) {
 	}
 	e.Term = term
 	return l.append(ctx, e, func() error {
-		if l.state.Term != term || l.state.Writer != l.Writer {
-			return fencedf("append to log of %s: term %d by %q, the log has %d by %q", l.Job, term, l.Writer, l.state.Term, l.state.Writer)
+		if err := l.owned(term); err != nil {
+			return err
 		}
 		// D4: what a manifest names is its own or retained.
 		if e.Checkpoint != nil {
@@ -90,6 +90,14 @@ func (l *Log) Append(ctx context.Context, e Entry, term uint64) (State, error) {
 		}
 		return nil
 	})
+}
+
+// owned refuses who did not take the log over, or lost it.
+func (l *Log) owned(term uint64) error {
+	if l.state.Term != term || l.state.Writer != l.Writer {
+		return fencedf("append to log of %s: term %d by %q, the log has %d by %q", l.Job, term, l.Writer, l.state.Term, l.state.Writer)
+	}
+	return nil
 }
 
 // append creates an entry where the known log ends, as long as allowed says so.
@@ -283,11 +291,7 @@ func (l *Log) list(ctx context.Context) (numbers []uint64, err error) {
 // Trim appends what is still true, and deletes what came before the trim before. It is
 // due when State.TrimDue.
 func (l *Log) Trim(ctx context.Context, term uint64, now time.Time) (State, error) {
-	state, err := l.Read(ctx)
-	if err != nil {
-		return state, err
-	}
-	state, err = l.Append(ctx, Entry{Trim: trimOf(&state), Time: now}, term)
+	state, err := l.appendTrim(ctx, term, now)
 	if err != nil {
 		return state, err
 	}
@@ -304,6 +308,16 @@ func (l *Log) Trim(ctx context.Context, term uint64, now time.Time) (State, erro
 		}
 	}
 	return state, nil
+}
+
+// appendTrim lets nothing come between what the trim repeats and the trim.
+func (l *Log) appendTrim(ctx context.Context, term uint64, now time.Time) (State, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.refresh(ctx); err != nil {
+		return l.state, err
+	}
+	return l.append(ctx, Entry{Trim: trimOf(&l.state), Term: term, Time: now}, func() error { return l.owned(term) })
 }
 
 func trimOf(s *State) *Trim {

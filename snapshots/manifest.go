@@ -117,20 +117,26 @@ func (m *Manifest) Operator(name string) *Operator {
 
 // Sections are all parts of packs that the checkpoint consists of.
 func (m *Manifest) Sections() (all []Section) {
-	for _, o := range m.Operators {
-		for _, s := range o.Subtasks {
-			for _, r := range s.Runs {
-				all = append(all, r.Section)
+	m.eachSection(func(s *Section) { all = append(all, *s) })
+	return all
+}
+
+// eachSection visits all parts of packs that the checkpoint consists of.
+func (m *Manifest) eachSection(visit func(*Section)) {
+	for o := range m.Operators {
+		for i := range m.Operators[o].Subtasks {
+			s := &m.Operators[o].Subtasks[i]
+			for r := range s.Runs {
+				visit(&s.Runs[r].Section)
 			}
 			if s.Tables != nil {
-				all = append(all, *s.Tables)
+				visit(s.Tables)
 			}
 			if s.InFlight != nil {
-				all = append(all, *s.InFlight)
+				visit(s.InFlight)
 			}
 		}
 	}
-	return all
 }
 
 // Packs are the names of the packs that the checkpoint consists of, sorted, each once.

@@ -21,8 +21,9 @@ import (
 var (
 	ErrNotFound = errors.New("object not found")
 	ErrExists   = errors.New("object exists")
-	// ErrDenied: whoever asks may not.
-	ErrDenied = errors.New("access denied")
+	// ErrDenied: whoever asks may not. ErrNoBucket: the store itself is not there.
+	ErrDenied   = errors.New("access denied")
+	ErrNoBucket = errors.New("no such bucket")
 )
 
 // Store keeps objects under names like "default/jobs/quakes/log/1.json", as CheckName

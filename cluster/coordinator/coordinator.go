@@ -48,8 +48,10 @@ type Config struct {
 type History interface {
 	// Record puts a checkpoint into the log: from then on it is complete (D3).
 	Record(ctx context.Context, m *snapshots.Manifest) error
-	// Latest is the newest checkpoint that can be restored; nil if there is none.
-	Latest(ctx context.Context) (*snapshots.Manifest, error)
+	// Latest is the newest checkpoint that can be restored; nil if the job begins from
+	// nothing. In doubt the attempt before failed of damaged bytes: each is looked at.
+	// A transient error is worth another attempt.
+	Latest(ctx context.Context, doubt bool) (*snapshots.Manifest, error)
 }
 
 // Observation is the job as the coordinator sees it.

@@ -63,7 +63,7 @@ func (l *log) Record(_ context.Context, m *snapshots.Manifest) error {
 	return l.fail
 }
 
-func (l *log) Latest(context.Context) (*snapshots.Manifest, error) {
+func (l *log) Latest(context.Context, bool) (*snapshots.Manifest, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.all) == 0 {

@@ -23,11 +23,13 @@ func (c *Coordinator) deploy() {
 		c.start(workers, c.from)
 		return
 	}
+	cause := c.job.Cause()
+	doubt := cause != nil && cause.Class == "corrupt"
 	go func() {
-		latest, err := c.config.History.Latest(context.Background())
+		latest, err := c.config.History.Latest(context.Background(), doubt)
 		c.later <- func() {
 			if err != nil {
-				c.step(AttemptFailed{Cause: cluster.CauseOf(err), Final: true})
+				c.step(AttemptFailed{Cause: cluster.CauseOf(err), Final: !errors.Is(err, fault.ErrTransient)})
 				return
 			}
 			if latest == nil {

@@ -21,6 +21,7 @@ const (
 	exitRefused     = 5
 	exitUnreachable = 6
 	exitGuestFault  = 7
+	exitNotAllowed  = 9
 	exitLostRace    = 10
 	exitInterrupted = 130
 )
@@ -64,6 +65,11 @@ type unreachableError struct{ error }
 
 func (e *unreachableError) Unwrap() error { return e.error }
 
+// deniedError is something that whoever asks may not do.
+type deniedError struct{ error }
+
+func (e deniedError) Unwrap() error { return e.error }
+
 // jobError is a job that ran and failed.
 type jobError struct {
 	job string
@@ -85,6 +91,7 @@ func exitCode(err error) int {
 		lostRace    lostRaceError
 		refused     refusedError
 		unreachable *unreachableError
+		denied      deniedError
 	)
 	switch {
 	case err == nil:
@@ -107,6 +114,8 @@ func exitCode(err error) int {
 		return exitRefused
 	case errors.As(err, &unreachable):
 		return exitUnreachable
+	case errors.As(err, &denied):
+		return exitNotAllowed
 	}
 	return exitFailed
 }

@@ -173,6 +173,7 @@ func TestExitCodes(t *testing.T) {
 		{"module", fmt.Errorf("x.wasm: %w", &host.Refusal{Reason: "no memory"}), 3},
 		{"configuration", invalid(errors.New("unknown setting")), 3},
 		{"server", &unreachableError{errors.New("no servers available")}, 6},
+		{"not allowed", deniedError{errors.New("access denied")}, 9},
 		{"somebody else took over", &jobError{job: "x", err: fault.As(fault.ErrFenced, errors.New("term 3"))}, 10},
 		{"a guest's fault", &jobError{job: "x", err: fmt.Errorf("run task: %w", fault.Guestf("trap"))}, 7},
 		{"interrupted", fmt.Errorf("run: %w", errInterrupted), 130},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"syscall"
@@ -22,7 +23,7 @@ type runOptions struct {
 	quiet   bool
 	metrics string
 	store   string
-	from    string
+	begin   beginning
 	dataDir string
 }
 
@@ -58,7 +59,8 @@ AWS_SECRET_ACCESS_KEY), ~/.aws/credentials or the machine's role, never from its
 	f.StringVarP(&o.output, "output", "o", "table", "what to print at the end: table or json")
 	f.BoolVar(&o.quiet, "quiet", false, "show no progress")
 	f.StringVar(&o.store, "store", defaultStore(), "folder or s3://BUCKET/PREFIX?endpoint=HOST:PORT for logs and checkpoints of jobs; on the command line it wins over the job's own")
-	f.StringVar(&o.from, "from", "", "where to go on: none, latest or checkpoint:JOB/NUMBER")
+	f.StringVar(&o.begin.from, "from", "", "where to start: none, latest, checkpoint:JOB/NUMBER, or the folder or URL of a snapshot")
+	f.StringArrayVar(&o.begin.dropped, "allow-dropped-state", nil, "operator of the checkpoint that the job no longer has, and whose state may be lost")
 	f.StringVar(&o.dataDir, "data-dir", defaultDataDir(), "folder for state on disk, while a job runs")
 	f.StringVar(&o.metrics, "metrics", "", "serve Prometheus metrics at this address")
 	return c
@@ -103,10 +105,12 @@ func run(cmd *cobra.Command, file string, o runOptions) error {
 	if err != nil {
 		return err
 	}
-	history, err := store.begin(ctx, plan, o.from)
+	history, err := store.begin(ctx, plan, o.begin)
 	if err != nil {
 		return err
 	}
+	tidied := alongside(ctx, history.tidy)
+	defer tidied()
 	workers, err := startWorkers(cmd, o, modules, store, history.term)
 	if err != nil {
 		return err
@@ -119,22 +123,29 @@ func run(cmd *cobra.Command, file string, o runOptions) error {
 	}).Run(ctx)
 	view.close()
 	usage := workers.stop()
+	tidied()
 	if err != nil {
 		return err
 	}
-	if err := history.end(ctx, result); err != nil {
-		return err
-	}
+	noted := store.failure(history.end(ctx, result))
 	if err := report(plan, result, usage, o.output); err != nil {
 		return err
 	}
 	switch result.State {
 	case coordinator.Canceled:
-		return errInterrupted
+		return errors.Join(errInterrupted, noted)
 	case coordinator.Failed:
-		return &jobError{job: plan.Job, err: result.Err}
+		return errors.Join(&jobError{job: plan.Job, err: result.Err}, noted)
 	}
-	return nil
+	return noted
+}
+
+// alongside runs f until what it returns is called, which waits for f to end.
+func alongside(ctx context.Context, f func(context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() { f(ctx); close(done) }()
+	return func() { cancel(); <-done }
 }
 
 // interruptible ends the context at the first signal, and the process at the second.

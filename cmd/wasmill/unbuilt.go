@@ -11,9 +11,6 @@ func refuseUnbuilt(file string, plan *graph.Plan) error {
 	refuse := func(path, what string) {
 		problems = append(problems, graph.Problem{File: file, Path: path, Message: what + " can be checked, but not run yet in this version of wasmill"})
 	}
-	if r := plan.Checkpoint.Retain; r.OnCancel == graph.Delete || r.OnFailure == graph.Delete {
-		refuse("checkpoint.retain", "checkpoints that are deleted with their job")
-	}
 	if plan.Checkpoint.Unaligned {
 		refuse("checkpoint.alignment", "unaligned checkpoints")
 	}

@@ -185,7 +185,7 @@ func (s *Store) classify(ctx context.Context, err error) error {
 	}
 	switch {
 	case response.Code == "NoSuchBucket":
-		return fmt.Errorf("bucket %q does not exist (make it, or correct the store's URL)", s.bucket)
+		return fmt.Errorf("%w: bucket %q does not exist (make it, or correct the store's URL)", snapshots.ErrNoBucket, s.bucket)
 	case response.Code == "PreconditionFailed" || response.StatusCode == 412:
 		return fmt.Errorf("%w: %w", snapshots.ErrExists, err)
 	case response.Code == "NoSuchKey" || response.Code == "NoSuchUpload" || response.StatusCode == 404:
