@@ -55,15 +55,12 @@ func (f *storeFlags) read(cmd *cobra.Command, do func(context.Context, *jobStore
 	defer stop()
 	s, err := f.open(ctx)
 	if err == nil {
-		err = do(ctx, s)
+		if err = do(ctx, s); errors.Is(err, fault.ErrTransient) {
+			err = s.failure(err)
+		}
 	}
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(context.Cause(ctx), errInterrupted):
+	if err != nil && errors.Is(context.Cause(ctx), errInterrupted) {
 		return errInterrupted
-	case s != nil && errors.Is(err, fault.ErrTransient):
-		return s.failure(err)
 	}
 	return err
 }

@@ -68,6 +68,11 @@ func (e encoding) cell(b []byte) string {
 	}
 	text := strings.ToValidUTF8(string(b), "\uFFFD")
 	unseen := func(r rune) bool { return !unicode.IsPrint(r) }
+	for _, notation := range []string{"hex:", "base64:", "text:"} {
+		if strings.HasPrefix(text, notation) {
+			return "text:" + text
+		}
+	}
 	if text == "" || strings.TrimSpace(text) != text || strings.HasPrefix(text, `"`) || strings.ContainsFunc(text, unseen) {
 		return strconv.Quote(text)
 	}
