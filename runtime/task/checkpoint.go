@@ -68,7 +68,7 @@ func (c *Checkpoint) Close() {
 
 // ended reports whether the task had come to its end before the restore.
 func (t *Task) ended() bool {
-	return t.config.Restore != nil && t.config.Restore[t.head.op.Name].Finished
+	return t.config.Restore[t.head.op.Name].Finished
 }
 
 // obey does what the coordinator has asked for meanwhile.

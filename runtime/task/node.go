@@ -66,11 +66,10 @@ func newNode(t *Task, op *graph.Operator) *node {
 
 // restored is where the operator goes on, nil if it begins from nothing.
 func (n *node) restored() *Restored {
-	if n.task.config.Restore == nil {
-		return nil
+	if r, ok := n.task.config.Restore[n.op.Name]; ok {
+		return &r
 	}
-	r := n.task.config.Restore[n.op.Name]
-	return &r
+	return nil
 }
 
 func (n *node) opening() Opening {

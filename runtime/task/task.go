@@ -63,7 +63,8 @@ type Config struct {
 	Commands <-chan Command
 	// Report takes a checkpoint of the task, on its goroutine.
 	Report func(Checkpoint)
-	// Restore is where the operators go on, by name; nil is a run from the start.
+	// Restore is where the operators go on, by name. Those that are not in it begin from
+	// nothing.
 	Restore map[string]Restored
 	// AtLeastOnce lets channels go on whose barrier has come.
 	AtLeastOnce bool
