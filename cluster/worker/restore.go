@@ -67,8 +67,12 @@ func (a *attempt) takeover(op *graph.Operator, subtask int) (*snapshots.Share, e
 	return a.restore.Assign(op.Name, op.Parallelism, subtask)
 }
 
-// restored is where the operators of a task go on; those that are new are left out.
+// restored is where the operators of a task go on; those that are new are left out. Nil
+// when all begin from nothing.
 func (a *attempt) restored(m *share) (map[string]task.Restored, error) {
+	if a.restore == nil {
+		return nil, nil
+	}
 	all := map[string]task.Restored{}
 	for _, o := range m.task.Operators {
 		op := &a.plan.Operators[o]
