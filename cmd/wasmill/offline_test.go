@@ -336,6 +336,7 @@ func TestBytesOnTheCommandLine(t *testing.T) {
 		{"base64:gAE=", "\x80\x01", "base64:gAE=", `{"base64":"gAE="}`},
 		{"text:", "", `""`, `""`},
 		{"a b", "a b", "a b", `"a b"`},
+		{"hex:31000000", "1\x00\x00\x00", "base64:MQAAAA==", `{"base64":"MQAAAA=="}`},
 		{"hex:09", "\t", `"\t"`, `"\t"`},
 		{"größer", "größer", "größer", `"größer"`},
 		{"a:b", "a:b", "a:b", `"a:b"`},

@@ -23,7 +23,7 @@ func stateExportCommand() *cobra.Command {
 		Long: `Write all entries of a checkpoint, or of an operator, or of a table of it, a line of
 JSON for each: operator, table, group (or subtask, in a table that has no keys), key,
 subkey, value, version and, in a table with a time-to-live, stamp: when it was written.
-Bytes that are not UTF-8 are {"base64":…}.
+Bytes that are no text are {"base64":…}.
 
 Entries come in order of operator, key group, table and hash of the key. Memory does not
 grow with the state.`,

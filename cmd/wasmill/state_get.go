@@ -26,7 +26,7 @@ given, with the state version each was written under. Only the key's key group i
 tables of the engine ($timers and others) are searched in all of them.
 
 KEY and SUBKEY are text, hex:…, base64:… or text:…. Values are shown as text if they are
-UTF-8, else in base64. --encode raw writes the bytes of one value and nothing else.
+UTF-8 without control characters, else in base64. --encode raw writes the bytes of one value and nothing else.
 What is not there ends with exit code 4.`,
 		Args:              cobra.RangeArgs(4, 5),
 		ValidArgsFunction: f.complete("/latest"),

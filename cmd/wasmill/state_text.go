@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
@@ -15,7 +16,7 @@ type encoding string
 
 // The encodings. Raw is for a single value.
 const (
-	encodeAuto   encoding = "auto" // text if it is UTF-8, else base64
+	encodeAuto   encoding = "auto" // text if it is that, else base64
 	encodeText   encoding = "text"
 	encodeHex    encoding = "hex"
 	encodeBase64 encoding = "base64"
@@ -39,10 +40,17 @@ func (e encoding) of(b []byte) encoding {
 	switch {
 	case e != encodeAuto:
 		return e
-	case utf8.Valid(b):
+	case isText(b):
 		return encodeText
 	}
 	return encodeBase64
+}
+
+// isText tells text from numbers that happen to be UTF-8: those have control characters.
+func isText(b []byte) bool {
+	return utf8.Valid(b) && !bytes.ContainsFunc(b, func(r rune) bool {
+		return unicode.IsControl(r) && r != '\t' && r != '\n' && r != '\r'
+	})
 }
 
 // json shows bytes as a value of JSON: text as a string, others as {"base64": …} or
