@@ -23,7 +23,7 @@ var layers = [][]string{
 	{"runtime/fault"},
 	{"runtime/record", "runtime/graph"},
 	{"runtime/operator", "runtime/state", "runtime/watermark", "runtime/exchange", "snapshots"},
-	{"host", "runtime/window", "runtime/connector", "runtime/task", "snapshots/dir", "snapshots/s3", "snapshots/storetest", "cluster"},
+	{"host", "runtime/window", "runtime/connector", "runtime/task", "snapshots/dir", "snapshots/s3", "snapshots/near", "snapshots/storetest", "cluster"},
 	{"cluster/election", "cluster/coordinator", "cluster/worker", "cluster/api", "sdk/tck", "runtime/connector/conntest"},
 	{"cmd", "examples", ""},
 }

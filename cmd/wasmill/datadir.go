@@ -7,6 +7,10 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wasmill/wasmill/snapshots"
+	"github.com/wasmill/wasmill/snapshots/near"
+	"github.com/wasmill/wasmill/snapshots/s3"
 )
 
 // ownFolder is a folder that one worker has to itself while it runs, for state that
@@ -74,6 +78,17 @@ func sweep(base string) error {
 		}
 	}
 	return nil
+}
+
+// maxNearby is how many bytes of packs a worker keeps beside a store that is far away.
+const maxNearby = 4 << 30
+
+// storeFor is the store as a worker uses it.
+func (f *ownFolder) storeFor(s *jobStore) (snapshots.Store, error) {
+	if _, far := s.store.(*s3.Store); !far {
+		return s.store, nil
+	}
+	return near.New(s.store, filepath.Join(f.path, "packs"), maxNearby)
 }
 
 func (f *ownFolder) remove() error {

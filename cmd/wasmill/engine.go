@@ -103,8 +103,12 @@ func engine(cmd *cobra.Command, name string) error {
 	if err != nil {
 		return err
 	}
+	from, err := own.storeFor(store)
+	if err != nil {
+		return err
+	}
 	err = worker.New(worker.Config{
-		Name: name, Transport: transport, Modules: worker.NewModules(h), Data: data, Cluster: clusterName, Store: store.store, Dir: own.path,
+		Name: name, Transport: transport, Modules: worker.NewModules(h), Data: data, Cluster: clusterName, Store: from, Dir: own.path,
 		Stdin: os.Stdin, Stdout: os.Stdout, Beat: beat,
 	}).Run(ctx)
 	return errors.Join(err, own.remove())

@@ -67,9 +67,13 @@ func startLocal(ctx context.Context, dataDir string, modules *worker.Modules, st
 	if err != nil {
 		return nil, err
 	}
+	from, err := own.storeFor(store)
+	if err != nil {
+		return nil, err
+	}
 	w := &workers{transport: cluster.NewLocal(), count: 1, term: term, local: make(chan error, 1)}
 	one := worker.New(worker.Config{
-		Name: localName, Transport: w.transport, Modules: modules, Store: store.store, Dir: own.path,
+		Name: localName, Transport: w.transport, Modules: modules, Store: from, Dir: own.path,
 		Stdin: os.Stdin, Stdout: os.Stdout,
 	})
 	go func() {
