@@ -14,7 +14,7 @@ import (
 	"github.com/wasmill/wasmill/sdk/abi"
 )
 
-// Run tests a module. Its description says which of the two guests it is.
+// Run tests a module. Its description says which of the guests it is.
 func Run(t *testing.T, h *host.Host, wasm []byte) {
 	module, err := h.Load(t.Context(), wasm)
 	if err != nil {
@@ -22,13 +22,15 @@ func Run(t *testing.T, h *host.Host, wasm []byte) {
 	}
 	defer module.Close()
 	s := suite{module: module}
-	switch shape := module.Description().Shape; shape {
-	case abi.ShapeProcess:
+	switch d := module.Description(); {
+	case d.Shape == abi.ShapeProcess && len(d.Tables) > 0:
+		s.state(t)
+	case d.Shape == abi.ShapeProcess:
 		s.process(t)
-	case abi.ShapeSource:
+	case d.Shape == abi.ShapeSource:
 		s.source(t)
 	default:
-		t.Fatalf("there is no suite for shape %q", shape)
+		t.Fatalf("there is no suite for shape %q", d.Shape)
 	}
 }
 
@@ -41,6 +43,7 @@ type settings struct {
 	subtask     int
 	parallelism int
 	restored    bool
+	stateLimit  int64
 }
 
 const now = 1_700_000_000_123
