@@ -426,17 +426,22 @@ static inline int wasmill_list_add(wasmill_context *c, int table, wasmill_bytes 
 static inline wasmill_bytes wasmill_list_get(wasmill_context *c, int table) {
     wasmill_entry *e = wasmill_entry_of(c, table, wasmill_no_sub);
     wasmill_state *s = wasmill_state_of(c);
-    if (e && !e->dirty) { /* elements may have been added since it was read */
-        uint32_t last = s->count, at = (uint32_t)(e - s->entries);
-        if (last == s->cap && wasmill_more_entries(c, s)) return wasmill_no_sub;
-        wasmill_entry *again = &s->entries[s->count++]; /* without a slot: it is not found */
-        *again = s->entries[at];
-        again->value = NULL, again->known = false;
-        if (wasmill_fetch(c, s, last)) return wasmill_no_sub;
-        s->count = last;
-        e = &s->entries[at];
-        e->value = s->entries[last].value, e->len = s->entries[last].len;
+    if (!e) return wasmill_no_sub;
+    if (e->dirty) { /* it was migrated: what is added from now on goes behind it */
+        e->dirty = false;
+        int code = e->value ? WASMILL_PUT : WASMILL_REMOVE;
+        if (wasmill_note(c, s, code, table, e->key, e->sub, 0, e->value, e->value ? e->len : 0)) return wasmill_no_sub;
     }
+    /* Elements may have been added since it was read. */
+    uint32_t last = s->count, at = (uint32_t)(e - s->entries);
+    if (last == s->cap && wasmill_more_entries(c, s)) return wasmill_no_sub;
+    wasmill_entry *again = &s->entries[s->count++]; /* without a slot: it is not found */
+    *again = s->entries[at];
+    again->value = NULL, again->known = false;
+    if (wasmill_fetch(c, s, last)) return wasmill_no_sub;
+    s->count = last;
+    e = &s->entries[at];
+    e->value = s->entries[last].value, e->len = s->entries[last].len, e->version = s->entries[last].version;
     return wasmill_entry_get(e);
 }
 
