@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -24,11 +25,10 @@ type keeper struct {
 	mu    sync.Mutex
 	chain *state.Chain             // guarded by mu
 	runs  map[uint64]snapshots.Run // by the checkpoint that wrote them; guarded by mu
-	lists map[uint64][]state.RunInfo
 }
 
 func newKeeper() *keeper {
-	return &keeper{chain: &state.Chain{}, runs: map[uint64]snapshots.Run{}, lists: map[uint64][]state.RunInfo{}}
+	return &keeper{chain: &state.Chain{}, runs: map[uint64]snapshots.Run{}}
 }
 
 // goOn begins with runs that the state was restored from, whole.
@@ -60,7 +60,7 @@ func (k *keeper) written(info state.RunInfo, in snapshots.Section) ([]snapshots.
 	if !ok {
 		return nil, fmt.Errorf("it builds on checkpoint %d, which a later one has replaced", info.Since)
 	}
-	k.runs[info.Checkpoint], k.lists[info.Checkpoint] = run, infos
+	k.runs[info.Checkpoint] = run
 	runs := make([]snapshots.Run, len(infos))
 	for i := range infos {
 		runs[i] = k.runs[infos[i].Checkpoint]
@@ -72,20 +72,7 @@ func (k *keeper) confirmed(checkpoint uint64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.chain.Confirm(checkpoint)
-	list := k.lists[checkpoint]
-	if list == nil {
-		return
-	}
-	for n := range k.runs {
-		if n < list[0].Checkpoint {
-			delete(k.runs, n) // of a base that was written again
-		}
-	}
-	for n := range k.lists {
-		if n <= checkpoint {
-			delete(k.lists, n)
-		}
-	}
+	maps.DeleteFunc(k.runs, func(n uint64, _ snapshots.Run) bool { return !k.chain.Needs(n) })
 }
 
 // kept is what an operator's subtask keeps, while it is being opened.

@@ -7,8 +7,8 @@ import "slices"
 // written again when what was written since outweighs it. The zero value is a chain
 // without a base.
 type Chain struct {
-	runs    []RunInfo // of the last confirmed checkpoint, oldest first
-	written []RunInfo // not confirmed yet, ascending
+	confirmed [][]RunInfo // what checkpoints consist of that others may build on, ascending; the last is the newest
+	written   [][]RunInfo // of checkpoints that are not confirmed yet, ascending
 }
 
 // Figures of the policy: a restore reads at most 1 + DeltaShare times the base, or
@@ -24,50 +24,76 @@ const (
 
 // NewChain goes on from the runs that a subtask was restored from, oldest first: a base
 // and deltas that hold its groups and no others.
-func NewChain(runs []RunInfo) *Chain { return &Chain{runs: slices.Clone(runs)} }
+func NewChain(runs []RunInfo) *Chain {
+	c := &Chain{}
+	if len(runs) > 0 {
+		c.confirmed = [][]RunInfo{slices.Clone(runs)}
+	}
+	return c
+}
 
 // Full tells whether the next snapshot should be full.
 func (c *Chain) Full() bool {
-	if len(c.runs) == 0 {
+	if len(c.confirmed) == 0 {
 		return true
 	}
+	runs := c.confirmed[len(c.confirmed)-1]
 	deltas := int64(0)
-	for _, r := range c.runs[1:] {
+	for _, r := range runs[1:] {
 		deltas += r.Bytes
 	}
-	return len(c.runs) > MaxDeltas || float64(deltas) > DeltaShare*float64(c.runs[0].Bytes)
+	return len(runs) > MaxDeltas || float64(deltas) > DeltaShare*float64(runs[0].Bytes)
 }
 
 // Written adds the run of a snapshot and returns the runs that its checkpoint consists
 // of, oldest first; ok is false if it builds on one that is not known.
 func (c *Chain) Written(run RunInfo) (runs []RunInfo, ok bool) {
-	if runs, ok = c.below(run); ok {
-		c.written = append(c.written, run)
+	runs = []RunInfo{run}
+	if run.Since != 0 {
+		at := find(c.confirmed, run.Since)
+		if at < 0 {
+			return nil, false
+		}
+		runs = append(slices.Clone(c.confirmed[at]), run)
 	}
-	return runs, ok
+	c.written = append(c.written, runs)
+	return slices.Clone(runs), true
 }
 
 // Confirm tells that a checkpoint completed; unknown ones are ignored.
 func (c *Chain) Confirm(checkpoint uint64) {
-	at := slices.IndexFunc(c.written, func(r RunInfo) bool { return r.Checkpoint == checkpoint })
+	at := find(c.written, checkpoint)
 	if at < 0 {
 		return
 	}
-	if runs, ok := c.below(c.written[at]); ok {
-		c.runs = runs
-	}
-	// A snapshot taken before this was confirmed builds on an earlier run of the chain.
+	runs := c.written[at]
 	c.written = slices.Delete(c.written, 0, at+1)
+	// Snapshots that were taken before this was confirmed, and behind it, build on what
+	// it builds on or on something later. Those behind a full one that do not are full,
+	// or build on what was confirmed last.
+	least := runs[len(runs)-1].Since
+	if n := len(c.confirmed); least == 0 && n > 0 {
+		least = number(c.confirmed[n-1])
+	}
+	c.confirmed = slices.DeleteFunc(c.confirmed, func(older []RunInfo) bool { return number(older) < least })
+	c.confirmed = append(c.confirmed, runs)
 }
 
-// below lists the runs that a run builds on, and the run.
-func (c *Chain) below(run RunInfo) (runs []RunInfo, ok bool) {
-	if run.Since == 0 {
-		return []RunInfo{run}, true
+// Needs tells whether the run of a checkpoint may still be among those of a later one.
+func (c *Chain) Needs(checkpoint uint64) bool {
+	for _, lists := range [][][]RunInfo{c.confirmed, c.written} {
+		for _, runs := range lists {
+			if slices.ContainsFunc(runs, func(r RunInfo) bool { return r.Checkpoint == checkpoint }) {
+				return true
+			}
+		}
 	}
-	at := slices.IndexFunc(c.runs, func(r RunInfo) bool { return r.Checkpoint == run.Since })
-	if at < 0 {
-		return nil, false
-	}
-	return append(slices.Clone(c.runs[:at+1]), run), true
+	return false
 }
+
+func find(lists [][]RunInfo, checkpoint uint64) int {
+	return slices.IndexFunc(lists, func(runs []RunInfo) bool { return number(runs) == checkpoint })
+}
+
+// number is the checkpoint that consists of the runs.
+func number(runs []RunInfo) uint64 { return runs[len(runs)-1].Checkpoint }

@@ -37,6 +37,38 @@ func TestChain(t *testing.T) {
 			c.Written(run(3, 1, 20))
 			c.Confirm(2)
 		}, run(4, 2, 10), "[1 2 4]", false},
+		{"a delta on one that another, taken earlier, has replaced", func(c *state.Chain) {
+			c.Written(run(1, 0, 100))
+			c.Confirm(1)
+			c.Written(run(2, 1, 10))
+			c.Written(run(3, 1, 20)) // taken before 2 was confirmed
+			c.Confirm(2)
+			c.Written(run(4, 2, 10)) // taken before 3 was confirmed
+			c.Confirm(3)
+			c.Confirm(4)
+		}, run(5, 4, 10), "[1 2 4 5]", false},
+		{"two under way at a time", func(c *state.Chain) {
+			c.Written(run(1, 0, 100))
+			c.Confirm(1)
+			c.Written(run(2, 1, 10))
+			c.Confirm(2)
+			c.Written(run(3, 1, 10)) // taken before 2 was confirmed, written after
+			c.Confirm(3)
+		}, run(4, 2, 10), "[1 2 4]", false},
+		{"a delta on a base that was written again meanwhile", func(c *state.Chain) {
+			c.Written(run(1, 0, 100))
+			c.Written(run(2, 0, 100)) // taken before 1 was confirmed
+			c.Confirm(1)
+			c.Confirm(2)
+		}, run(3, 1, 10), "[1 3]", false},
+		{"a delta on what no snapshot can build on any more", func(c *state.Chain) {
+			c.Written(run(1, 0, 100))
+			c.Confirm(1)
+			c.Written(run(2, 1, 10))
+			c.Confirm(2)
+			c.Written(run(3, 2, 10))
+			c.Confirm(3)
+		}, run(4, 1, 10), "", false},
 		{"deltas that outweigh the base", func(c *state.Chain) {
 			c.Written(run(1, 0, 100))
 			c.Confirm(1)
