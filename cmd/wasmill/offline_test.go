@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/wasmill/wasmill/runtime/fault"
 	"github.com/wasmill/wasmill/runtime/id"
 	"github.com/wasmill/wasmill/runtime/keygroup"
 	"github.com/wasmill/wasmill/runtime/state"
@@ -214,6 +215,37 @@ func TestCheckpointDeletedWhileRead(t *testing.T) {
 	err = j.stillThere(t.Context(), []*snapshot{s}, list.read(t.Context(), s, nil))
 	if code := exitCode(err); code != exitFailed {
 		t.Errorf("exit code %d, %v", code, err)
+	}
+}
+
+// Whatever byte of a pack is damaged: the check tells, and an export is right or fails
+// with a corruption.
+func TestEveryDamageIsTold(t *testing.T) {
+	sound := new(storetest.Memory)
+	writeGolden(t, sound)
+	export := func(store snapshots.Store) (string, error) {
+		s, err := (&jobStore{"memory", store}).snapshot(t.Context(), snapshotName{goldenJob, 3}, nil)
+		must(t, err)
+		var out strings.Builder
+		err = s.export(t.Context(), &out, nil, encodeAuto)
+		return out.String(), err
+	}
+	want, err := export(sound)
+	must(t, err)
+	for _, name := range sound.Names(snapshots.JobFolder(goldenJob) + "/packs/") {
+		for at := range sound.Bytes(name) {
+			store := sound.Clone()
+			damaged := bytes.Clone(sound.Bytes(name))
+			damaged[at] ^= 1
+			store.Damage(name, damaged)
+			c, err := (&jobStore{"memory", store}).check(t.Context(), goldenJob, nil, false)
+			if err != nil || len(c.Problems) != 1 || c.Problems[0].Object != name || len(c.Problems[0].Checkpoints) == 0 {
+				t.Fatalf("byte %d of %s: check says %+v, %v", at, name, c, err)
+			}
+			if got, err := export(store); err == nil && got != want || err != nil && !errors.Is(err, fault.ErrCorrupt) {
+				t.Fatalf("byte %d of %s: export says %s, %v", at, name, got, err)
+			}
+		}
 	}
 }
 

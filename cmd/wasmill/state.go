@@ -5,9 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 
 	"github.com/spf13/cobra"
+
+	"github.com/wasmill/wasmill/runtime/state"
 )
 
 func stateCommand() *cobra.Command {
@@ -100,21 +103,23 @@ func (l *stateList) read(ctx context.Context, s *snapshot, operators []string) e
 		}
 		byName := map[string]*tableSize{}
 		for _, t := range tables {
-			size := &tableSize{Operator: o.Name, Table: t.Name, Scope: t.Scope, Versions: []uint32{}}
-			byName[t.Name] = size
-			l.Tables = append(l.Tables, size)
+			byName[t.Name] = &tableSize{Operator: o.Name, Table: t.Name, Scope: t.Scope, Versions: []uint32{}}
 		}
 		var keys keyCounter
 		err = s.entries(ctx, o, func(e *entry) error {
 			t := byName[e.Table]
-			if t == nil {
-				return fmt.Errorf("read state of %s: table %q stands in no header", o.Name, e.Table)
+			if t == nil { // one that the module has no more
+				t = &tableSize{Operator: o.Name, Table: e.Table, Scope: string(state.ScopeKey), Versions: []uint32{}}
+				byName[e.Table] = t
 			}
 			t.add(e, keys.next(e), l.groups)
 			return nil
 		})
 		if err != nil {
 			return err
+		}
+		for _, name := range slices.Sorted(maps.Keys(byName)) {
+			l.Tables = append(l.Tables, byName[name])
 		}
 	}
 	return nil

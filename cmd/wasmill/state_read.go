@@ -225,7 +225,7 @@ func (s *snapshot) tables(ctx context.Context, o *snapshots.Operator) ([]snapsho
 		}
 		return nil
 	}
-	// A table may be in old runs alone: its operator has another version now.
+	// A table may be in the base alone: its operator has another version now.
 	for _, sub := range o.Subtasks {
 		for _, run := range sub.Runs {
 			if run.Since == 0 || run.Checkpoint == s.manifest.Checkpoint {
