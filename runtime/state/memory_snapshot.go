@@ -42,7 +42,7 @@ func (m *Memory) Snapshot(checkpoint uint64, full bool) (Snapshot, error) {
 		memory: m, checkpoint: checkpoint, epoch: m.epoch, now: m.now,
 		walked: make([]atomic.Bool, len(m.parts)), copies: map[uint32][]byte{},
 	}
-	if !full {
+	if !full && m.base.epoch > 0 {
 		s.since = m.base
 		s.dead = m.dead.between(s.since.epoch, s.epoch)
 	}
@@ -100,11 +100,12 @@ func (m *Memory) preserve(p *part, e unsafe.Pointer) {
 // bury notes that an entry is gone that a checkpoint may hold. When that takes too much,
 // because no checkpoint completes, the next snapshot is full.
 func (m *Memory) bury(p *part, key, subkey []byte) {
-	if m.base.checkpoint == 0 && len(m.marks) == 0 {
+	if m.base.epoch == 0 && len(m.marks) == 0 {
 		return
 	}
 	m.dead.add(m.epoch, p.index, key, subkey)
 	if m.dead.bytes > max(64<<20, m.bytes/2) {
+		// The number stays, so that the next one is higher; nothing builds on it.
 		m.base, m.marks, m.dead = mark{checkpoint: m.lastMark()}, nil, deadLog{}
 	}
 }

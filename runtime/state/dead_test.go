@@ -1,0 +1,67 @@
+package state_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/wasmill/wasmill/runtime/state"
+)
+
+// When more is gone than is worth remembering, the next snapshot stands alone: as a
+// delta it would bring back what it has forgotten.
+func TestManyDeletionsBetweenTwoCheckpoints(t *testing.T) {
+	const entries, left = 1300, 50
+	key := func(i int) []byte { return fmt.Appendf(nil, "%s%d", strings.Repeat("k", 60_000), i) }
+	m := openMemory(t, state.Options{Tables: []state.Table{{Name: "t", Scope: state.ScopeKey}}, End: 1})
+	defer m.Close()
+	for i := range entries {
+		if err := m.Put(0, 0, key(i), nil, []byte("v")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	snapshot := func(n uint64) (state.RunInfo, []byte) {
+		s, err := m.Snapshot(n, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		var run bytes.Buffer
+		info, err := s.Write(&run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info, run.Bytes()
+	}
+	snapshot(1)
+	m.Confirm(1)
+	for i := range entries - left {
+		if err := m.Delete(0, 0, key(i), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	info, run := snapshot(2)
+	if info.Since != 0 {
+		t.Fatalf("it builds on checkpoint %d", info.Since)
+	}
+	reader, err := state.NewRunReader(bytes.NewReader(run))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for ; err == nil; found++ {
+		var e state.Entry
+		if e, err = reader.Next(); err == nil && e.Deleted {
+			t.Errorf("a full run tells of what is gone: %.5q", e.Key)
+		}
+	}
+	if err != io.EOF || found-1 != left {
+		t.Errorf("%d entries, %v; want %d", found-1, err, left)
+	}
+	m.Confirm(2)
+	if info, _ := snapshot(3); info.Since != 2 {
+		t.Errorf("the next one builds on checkpoint %d, want 2", info.Since)
+	}
+}
