@@ -29,6 +29,10 @@ func Run(t *testing.T, h *host.Host, wasm []byte) {
 		s.process(t)
 	case d.Shape == abi.ShapeSource:
 		s.source(t)
+	case d.Shape == abi.ShapeAggregate:
+		s.aggregate(t)
+	case d.Shape == abi.ShapeApply:
+		s.apply(t)
 	default:
 		t.Fatalf("there is no suite for shape %q", d.Shape)
 	}

@@ -13,7 +13,7 @@ import (
 // TestGuests runs the guest of every SDK, compiled and interpreted.
 func TestGuests(t *testing.T) {
 	for _, language := range []string{"go", "c", "cpp", "assemblyscript"} {
-		for _, shape := range []string{"process", "source", "state"} {
+		for _, shape := range []string{"process", "source", "state", "aggregate", "apply"} {
 			path := filepath.Join("guests", language+"-"+shape+".wasm")
 			wasm, err := os.ReadFile(path)
 			if err != nil {
