@@ -187,6 +187,12 @@ static inline int wasmill_run_apply(wasmill_context *c, wasmill_held *h, const c
         if (g.more) continue;
         h->open = false;
         h->window.key.ptr = h->key.ptr ? h->key.ptr : "", h->window.key.len = h->key.len, h->window.input = 0;
+        if (c->op->tables[0].name && h->key.len) { /* tables refer to the key until the call ends, and it may bring other windows */
+            char *key = wasmill_keep(c, h->key.len);
+            if (!key) return wasmill_done(c, WASMILL_FAILED);
+            wasmill_copy(key, h->key.ptr, h->key.len);
+            h->window.key.ptr = key;
+        }
         for (int i = 0; i < WASMILL_MAX_PORTS; i++) h->window.parts[i].ptr = h->parts[i].ptr, h->window.parts[i].len = h->parts[i].len;
         c->key = h->window.key;
         if (c->op->apply(c, &h->window)) return wasmill_done(c, WASMILL_FAILED);

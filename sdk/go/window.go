@@ -1,6 +1,7 @@
 package wasmill
 
 import (
+	"bytes"
 	"encoding/binary"
 	"iter"
 )
@@ -159,7 +160,8 @@ func (i *Instance) applyGroup(g *group) error {
 	}
 	w := &i.held
 	if !i.holding {
-		*w = Window{Key: append(w.Key[:0], g.window.Key...), Start: g.window.Start, End: g.window.End, Firing: g.window.Firing, parts: w.parts}
+		// Tables refer to the key until the call ends, and the call may bring other windows.
+		*w = Window{Key: bytes.Clone(g.window.Key), Start: g.window.Start, End: g.window.End, Firing: g.window.Firing, parts: w.parts}
 		if w.parts == nil {
 			w.parts = make([][]byte, len(i.op.Inputs))
 		}
