@@ -223,6 +223,8 @@ type Stats struct {
 	BytesIn            uint64 `json:"bytesIn"`
 	BytesOut           uint64 `json:"bytesOut"`
 	Rejected           uint64 `json:"rejected"`
+	Late               uint64 `json:"late,omitempty"`       // dropped: too late for their windows
+	StateBytes         uint64 `json:"stateBytes,omitempty"` // of keyed state, as its limit counts them
 	BusyNanos          uint64 `json:"busyNanos"`
 	BackPressuredNanos uint64 `json:"backPressuredNanos"`
 	GuestNanos         uint64 `json:"guestNanos"`

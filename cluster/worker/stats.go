@@ -34,7 +34,7 @@ func (a *attempt) stats(final bool) []cluster.Stats {
 		for _, s := range t.Stats() {
 			c := cluster.Stats{
 				Operator: s.Operator, Subtask: s.Subtask, RecordsIn: s.RecordsIn, RecordsOut: s.RecordsOut,
-				BytesIn: s.BytesIn, BytesOut: s.BytesOut, Rejected: s.Rejected, BusyNanos: s.BusyNanos,
+				BytesIn: s.BytesIn, BytesOut: s.BytesOut, Rejected: s.Rejected, Late: s.Late, StateBytes: s.StateBytes, BusyNanos: s.BusyNanos,
 				BackPressuredNanos: s.BackPressuredNanos, GuestNanos: s.GuestNanos,
 			}
 			if h := t.Latency(s.Operator); final && h != nil && h.TotalCount() > 0 {

@@ -24,6 +24,8 @@ type operatorTotals struct {
 	BytesIn       uint64  `json:"bytesIn"`
 	BytesOut      uint64  `json:"bytesOut"`
 	Rejected      uint64  `json:"rejected"`
+	Late          uint64  `json:"late,omitempty"`       // dropped: too late for their windows
+	StateBytes    uint64  `json:"stateBytes,omitempty"` // of keyed state, at the end
 	Busy          float64 `json:"busy"`
 	BackPressured float64 `json:"backPressured"`
 	GuestSeconds  float64 `json:"guestSeconds"`
@@ -61,6 +63,8 @@ func totals(plan *graph.Plan, stats []cluster.Stats, seconds float64) map[string
 			t.BytesIn += s.BytesIn
 			t.BytesOut += s.BytesOut
 			t.Rejected += s.Rejected
+			t.Late += s.Late
+			t.StateBytes += s.StateBytes
 			t.Busy += float64(s.BusyNanos) * share
 			t.BackPressured += float64(s.BackPressuredNanos) * share
 			t.GuestSeconds += float64(s.GuestNanos) / 1e9
@@ -130,6 +134,11 @@ func printTable(out io.Writer, plan *graph.Plan, r *runReport) error {
 	}
 	fmt.Fprintf(out, "%s: %s in %s, %.2fs of CPU, %s of memory\n", r.Job, r.State,
 		time.Duration(r.Seconds*float64(time.Second)).Round(time.Millisecond), r.CPUSeconds, humanize.IBytes(uint64(r.PeakRSSBytes)))
+	for _, op := range plan.Operators {
+		if late := r.Operators[op.Name].Late; late > 0 {
+			fmt.Fprintf(out, "%s: %s records came too late and were dropped\n", op.Name, humanize.Comma(int64(late)))
+		}
+	}
 	if l := r.LatencyMs; l != nil {
 		fmt.Fprintf(out, "latency from schedule to sink: p50 %.1f ms, p99 %.1f ms, p99.9 %.1f ms, max %.1f ms\n", l.P50, l.P99, l.P999, l.Max)
 	}

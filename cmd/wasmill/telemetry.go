@@ -87,6 +87,7 @@ var counters = []struct {
 	{"wasmill.bytes.in", "By", "Bytes of records taken in", func(s *cluster.Stats) float64 { return float64(s.BytesIn) }},
 	{"wasmill.bytes.out", "By", "Bytes of records given out", func(s *cluster.Stats) float64 { return float64(s.BytesOut) }},
 	{"wasmill.records.rejected", "{record}", "Records rejected", func(s *cluster.Stats) float64 { return float64(s.Rejected) }},
+	{"wasmill.records.late", "{record}", "Records that came too late for their windows and were dropped", func(s *cluster.Stats) float64 { return float64(s.Late) }},
 	{"wasmill.busy", "s", "Time spent working", func(s *cluster.Stats) float64 { return float64(s.BusyNanos) / 1e9 }},
 	{"wasmill.backpressured", "s", "Time spent waiting for receivers", func(s *cluster.Stats) float64 { return float64(s.BackPressuredNanos) / 1e9 }},
 	{"wasmill.guest", "s", "Time spent in the guest", func(s *cluster.Stats) float64 { return float64(s.GuestNanos) / 1e9 }},
@@ -112,6 +113,16 @@ func (t *telemetry) instruments(meter metric.Meter) error {
 				running = 1
 			}
 			o.Observe(running, metric.WithAttributeSet(t.labels))
+			return nil
+		}))
+	if err != nil {
+		return err
+	}
+	_, err = meter.Float64ObservableGauge("wasmill.state", metric.WithUnit("By"), metric.WithDescription("Keyed state, as its limit counts it"),
+		metric.WithFloat64Callback(func(_ context.Context, o metric.Float64Observer) error {
+			t.each(func(s *cluster.Stats, labels attribute.Set) {
+				o.Observe(float64(s.StateBytes), metric.WithAttributeSet(labels))
+			})
 			return nil
 		}))
 	if err != nil {

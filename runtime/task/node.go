@@ -249,6 +249,9 @@ func (n *node) poll() (operator.Status, error) {
 type flusher interface{ Flush() error }
 
 func (n *node) flush() error {
+	if n.state.Keyed != nil {
+		n.stats.state.Store(n.state.Keyed.Bytes())
+	}
 	call := n.enter()
 	var err error
 	switch {
@@ -350,8 +353,14 @@ func (n *node) leave(c call) {
 		if m, ok := n.guest().(metered); ok {
 			n.stats.guest.Store(int64(m.GuestTime()))
 		}
+		if w, ok := n.function.(windowed); ok {
+			n.stats.late.Store(w.TooLate())
+		}
 	}
 }
+
+// windowed drops records that come too late.
+type windowed interface{ TooLate() int64 }
 
 // metered is a guest whose time on the processor is known.
 type metered interface{ GuestTime() time.Duration }

@@ -8,7 +8,7 @@ import (
 
 // counters are written by the task, batch by batch, and read by anybody.
 type counters struct {
-	recordsIn, recordsOut, bytesIn, bytesOut, rejected, busy, guest atomic.Int64
+	recordsIn, recordsOut, bytesIn, bytesOut, rejected, late, state, busy, guest atomic.Int64
 }
 
 func (c *counters) in(batch []byte, records int) {
@@ -26,6 +26,8 @@ type Stats struct {
 	Operator                                           string
 	Subtask                                            int
 	RecordsIn, RecordsOut, BytesIn, BytesOut, Rejected uint64
+	Late                                               uint64 // records that came too late for their windows and were dropped
+	StateBytes                                         uint64 // of keyed state, as its limit counts them
 	BusyNanos, BackPressuredNanos, GuestNanos          uint64
 }
 
@@ -38,7 +40,7 @@ func (t *Task) Stats() []Stats {
 			Operator: n.op.Name, Subtask: t.config.Subtask,
 			RecordsIn: uint64(n.stats.recordsIn.Load()), RecordsOut: uint64(n.stats.recordsOut.Load()),
 			BytesIn: uint64(n.stats.bytesIn.Load()), BytesOut: uint64(n.stats.bytesOut.Load()),
-			Rejected: uint64(n.stats.rejected.Load()), BusyNanos: uint64(n.stats.busy.Load()),
+			Rejected: uint64(n.stats.rejected.Load()), Late: uint64(n.stats.late.Load()), StateBytes: uint64(n.stats.state.Load()), BusyNanos: uint64(n.stats.busy.Load()),
 			BackPressuredNanos: uint64(t.backPressured.Load()), GuestNanos: uint64(n.stats.guest.Load()),
 		}
 		all = append(all, s)
