@@ -83,17 +83,20 @@ func (q *queue[T]) pop() T {
 	return v
 }
 
+// at is the element behind n others; it may be changed in place.
+func (q *queue[T]) at(n int) *T { return &q.ring[(q.head+n)&(len(q.ring)-1)] }
+
 // first and last may be changed in place; they are nil when the queue is empty.
 func (q *queue[T]) first() *T {
 	if q.count == 0 {
 		return nil
 	}
-	return &q.ring[q.head]
+	return q.at(0)
 }
 
 func (q *queue[T]) last() *T {
 	if q.count == 0 {
 		return nil
 	}
-	return &q.ring[(q.head+q.count-1)&(len(q.ring)-1)]
+	return q.at(q.count - 1)
 }

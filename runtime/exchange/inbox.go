@@ -3,6 +3,8 @@ package exchange
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/wasmill/wasmill/runtime/fault"
 	"github.com/wasmill/wasmill/runtime/record"
@@ -20,10 +22,13 @@ type Inbox struct {
 	ports    []*port
 	channels map[Channel]*port // never changes once frames come
 	ready    chan struct{}
+	newest   atomic.Uint64 // the newest barrier that was pushed
 
 	mu    sync.Mutex
 	turns queue[*port] // guarded by mu; ports that have elements and are not paused
 	held  int          // guarded by mu; data handed out and not released
+	came  time.Time    // guarded by mu; when newest came
+	tape  *tape        // guarded by mu; nil unless Record was called
 }
 
 // port is the receiving end of a channel.
@@ -37,9 +42,11 @@ type port struct {
 	receiver receiver       // guarded by inbox.mu
 	queue    queue[Element] // guarded by inbox.mu
 	controls int            // guarded by inbox.mu; controls in the queue
+	standing standing       // guarded by inbox.mu; of what Next gave
 	paused   bool           // guarded by inbox.mu
 	listed   bool           // guarded by inbox.mu; in turns
 	sender   *outlet        // guarded by inbox.mu; of a local sender, once there is one
+	catcher  *catcher       // guarded by inbox.mu; nil unless what comes is recorded
 }
 
 func newInbox(h *Hub, name string) *Inbox {
@@ -100,6 +107,7 @@ func (i *Inbox) take() (p *port, e Element, ok bool) {
 		switch {
 		case !e.Kind.carriesBytes():
 			p.controls--
+			p.standing.note(&e)
 		case e.Kind == Data:
 			i.held++
 		}
@@ -135,6 +143,10 @@ func (i *Inbox) Release(e Element) {
 func (i *Inbox) consume(p *port, cost uint64, held int) {
 	i.mu.Lock()
 	i.held += held
+	if cost == 0 { // restored: its sender, which may not even listen yet, did not pay for it
+		i.mu.Unlock()
+		return
+	}
 	p.receiver.consume(cost)
 	limit, due := p.receiver.grant()
 	sender := p.sender
@@ -163,6 +175,12 @@ func (i *Inbox) Resume(channel int) {
 
 // push adds an element that passed the receiver; i.mu is held.
 func (i *Inbox) push(p *port, e Element) error {
+	if e.Kind == Barrier {
+		i.note(uint64(e.Value))
+	}
+	if p.catcher != nil {
+		i.record(p, &e)
+	}
 	if !e.Kind.carriesBytes() {
 		if last := p.queue.last(); last != nil && supersedes(e.Kind, last.Kind) {
 			*last = e

@@ -20,6 +20,8 @@ type outlet struct {
 	batch    []byte  // its bytes so far; without room if there is none
 	pending  queue[Element]
 	sender   sender
+	begun    int64         // bytes sent of a record that is sent in fragments
+	standing standing      // of what was sent
 	granted  atomic.Uint64 // the newest limit; set by the receiver's side
 	numbered atomic.Uint64 // sequence of the last frame that NATS has; for probes
 }
@@ -121,6 +123,7 @@ func (o *outlet) drain() error {
 	o.sender.grant(o.granted.Load())
 	for e := o.pending.first(); e != nil && o.sender.fits(e.cost); e = o.pending.first() {
 		sequence := o.sender.send(e.cost)
+		o.note(e)
 		var err error
 		if o.subject == "" {
 			err = o.handOver(sequence, *e)
