@@ -33,6 +33,7 @@ type Context struct {
 	index   int    // of the current record in its batch; -1 outside of batches
 	key     []byte // at hand; nil: there is none
 	store   *store
+	row     int // of store.places: the current record's entries; -1: none were fetched ahead
 	err     error
 }
 

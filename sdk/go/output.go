@@ -1,5 +1,7 @@
 package wasmill
 
+import "unsafe"
+
 const (
 	// fullBatch is the size, in bytes, at which an output's batch is handed out.
 	fullBatch = 64 << 10
@@ -21,23 +23,45 @@ type Output struct {
 
 // Emit gives out a copy of the record.
 func (o *Output) Emit(r *Record) {
+	key, value := r.Key, r.Value
 	at := o.used
-	mid := at + headerSize + len(r.Key)
-	end := mid + len(r.Value)
+	mid := at + headerSize + len(key)
+	end := mid + len(value)
 	if end > len(o.buffer) || r.Extension != nil || r.Timestamp == 1<<63-1 {
 		o.emitSlowly(r)
 		return
 	}
 	o.used = end
-	b := o.buffer[at:end]
-	store64(b, 0, r.head())
-	store64(b, 8, uint64(r.Timestamp))
-	if len(r.Key) == 8 {
-		store64(b, headerSize, load64(r.Key, 0)) // a call of memmove costs more
-	} else {
-		copy(b[headerSize:], r.Key)
+	kind := uint64(r.Change & changeMask)
+	if key == nil {
+		kind |= keyAbsent
 	}
-	copy(b[mid-at:], r.Value)
+	if value == nil {
+		kind |= valueNull
+	}
+	p := dataOf(o.buffer)
+	put64(p, at, uint64(len(key))|kind<<24|uint64(len(value))<<32)
+	put64(p, at+8, uint64(r.Timestamp))
+	if n := len(key); n >= 8 && n <= 16 { // put, without a call
+		from := dataOf(key)
+		first, last := get64(from, 0), get64(from, n-8)
+		put64(p, at+headerSize, first)
+		put64(p, mid-8, last)
+	} else {
+		put(p, at+headerSize, key)
+	}
+	switch n := len(value); {
+	case n >= 8:
+		put(p, mid, value)
+	case n >= 4:
+		first, last := get32(dataOf(value), 0), get32(dataOf(value), n-4)
+		put32(p, mid, first)
+		put32(p, end-4, last)
+	default:
+		for i, c := range value {
+			*(*byte)(unsafe.Add(p, mid+i)) = c
+		}
+	}
 }
 
 // emitSlowly is Emit for a record that is extended or bad, or does not fit.

@@ -66,6 +66,9 @@ func (r *Record) decode(batch []byte, offset int) int {
 	return int(end)
 }
 
+// plain tells of the first word of a record that it has no flags.
+func plain(head uint64) bool { return head>>24&(0xff&^changeMask) == 0 }
+
 // decodeFlagged is decode for a record whose key, value or extension is special.
 func (r *Record) decodeFlagged(b []byte, head uint64) int {
 	kind := uint8(head >> 24)

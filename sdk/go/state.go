@@ -3,6 +3,7 @@ package wasmill
 import (
 	"bytes"
 	"encoding/binary"
+	"unsafe"
 )
 
 // store keeps the entries that a call of the operator reads and writes: a batch's
@@ -46,21 +47,6 @@ const (
 	absent        = 1<<32 - 1
 )
 
-// move is copy for few bytes: a call of memmove costs more on wasm.
-func move(to, from []byte) int {
-	n := len(from)
-	switch {
-	case n < 8 || n > 64 || n > len(to):
-		return copy(to, from)
-	default:
-		for at := 0; at < n-8; at += 8 {
-			store64(to, at, load64(from, at))
-		}
-		store64(to, n-8, load64(from, n-8))
-	}
-	return n
-}
-
 // equal is bytes.Equal for few bytes.
 func equal(a, b []byte) bool {
 	n := len(a)
@@ -85,19 +71,25 @@ func equal(a, b []byte) bool {
 	return true
 }
 
+const hashFactor = 0x9e3779b97f4a7c15
+
+// hashBytes hashes b. One of 8 to 16 bytes is two words that may overlap: so is prefetch.
 func hashBytes(h uint64, b []byte) uint64 {
-	const k = 0x9e3779b97f4a7c15
-	h = (h ^ uint64(len(b))) * k
-	at := 0
-	for ; at+8 <= len(b); at += 8 {
-		h = (h ^ load64(b, at)) * k
+	n := len(b)
+	h = (h ^ uint64(n)) * hashFactor
+	if n < 8 {
+		for _, c := range b {
+			h = (h ^ uint64(c)) * hashFactor
+		}
+		return h ^ h>>32
+	}
+	for at := 0; at < n-16; at += 8 {
+		h = (h ^ load64(b, at)) * hashFactor
 		h ^= h >> 29
 	}
-	rest := uint64(0)
-	for ; at < len(b); at++ {
-		rest = rest<<8 | uint64(b[at])
-	}
-	h = (h ^ rest) * k
+	h = (h ^ load64(b, max(n-16, 0))) * hashFactor
+	h ^= h >> 29
+	h = (h ^ load64(b, n-8)) * hashFactor
 	return h ^ h>>32
 }
 
@@ -123,15 +115,7 @@ func (s *store) find(table int, key, sub []byte) (index int32, made bool) {
 	if len(sub) > 0 {
 		sub = bytes.Clone(sub)
 	}
-	n := len(s.entries)
-	if n == cap(s.entries) {
-		s.entries = append(s.entries, make([]storeEntry, max(n, 1024))...)
-	}
-	s.entries = s.entries[:n+1]
-	e := &s.entries[n] // field by field: moving a whole entry is a call on wasm
-	e.key, e.sub, e.value, e.table, e.hash, e.version, e.dirty = key, sub, nil, table, hash, 0, false
-	s.slots[at] = int32(n + 1)
-	return int32(n), true
+	return s.add(at, table, key, sub, hash), true
 }
 
 func (s *store) grow() {
@@ -156,13 +140,29 @@ func (s *store) note(code uint8, table int, key, sub, value []byte) {
 	if at+size > cap(s.log) {
 		s.log = append(make([]byte, 0, max(at+size, 2*cap(s.log), 4096)), s.log...)
 	}
-	s.log = s.log[:at+size]
-	b := s.log[at:]
-	store64(b, 0, uint64(code)|uint64(table)<<16|uint64(len(key))<<32)
-	store64(b, 8, uint64(len(sub))|uint64(len(value))<<32)
-	n := opHead + move(b[opHead:], key)
-	n += move(b[n:], sub)
-	move(b[n:], value)
+	setLen(&s.log, at+size)
+	p := dataOf(s.log)
+	put64(p, at, uint64(code)|uint64(table)<<16|uint64(len(key))<<32)
+	put64(p, at+8, uint64(len(sub))|uint64(len(value))<<32)
+	at += opHead
+	if n := len(key); n >= 8 && n <= 16 { // put, without a call
+		from := dataOf(key)
+		first, last := get64(from, 0), get64(from, n-8)
+		put64(p, at, first)
+		put64(p, at+n-8, last)
+	} else {
+		put(p, at, key)
+	}
+	at += len(key)
+	if len(sub) > 0 {
+		put(p, at, sub)
+		at += len(sub)
+	}
+	if n := len(value); n == 8 {
+		put64(p, at, get64(dataOf(value), 0))
+	} else if n > 0 {
+		put(p, at, value)
+	}
 }
 
 // flush does what is in the log.
@@ -201,18 +201,20 @@ func (s *store) fetch(first int) {
 				continue
 			}
 			s.used += int(uint32(said))
-			for ; done > 0; done-- {
-				e := &s.entries[first]
-				head := load64(out, 0)
+			p, at, asked := dataOf(out), 0, 0
+			for ; done > 0; done-- { // the engine's answers are well-formed
+				e := s.entry(first)
+				head := get64(p, at)
 				e.version = uint32(head)
-				out = out[answerHead:]
-				if n := head >> 32; n != absent {
-					e.value = out[:n:n]
-					out = out[n:]
+				at += answerHead
+				if n := int(head >> 32); n != absent {
+					setBytes(&e.value, p, at, n)
+					at += n
 				}
-				request = request[opHead+len(e.key)+len(e.sub):]
+				asked += opHead + len(e.key) + len(e.sub)
 				first++
 			}
+			request = request[asked:]
 		}
 	}
 }
@@ -220,22 +222,85 @@ func (s *store) fetch(first int) {
 // prefetch looks at a batch before it is processed.
 func (s *store) prefetch(batch []byte, r *Record) {
 	s.places = s.places[:0]
+	p := dataOf(batch)
+	var key []byte
 	for at := 0; at < len(batch); {
-		n := r.decode(batch, at)
-		if n == 0 {
-			return // processing says so
-		}
-		at += n
-		for _, table := range s.ahead {
-			index := int32(-1)
-			if r.Key != nil {
-				index, _ = s.find(table, r.Key, nil)
+		var head uint64
+		if left := len(batch) - at; left >= headerSize {
+			head = get64(p, at)
+			if !plain(head) || headerSize+head&maxKeyLen+head>>32 > uint64(left) {
+				head = 0
 			}
-			s.places = append(s.places, index)
+		}
+		if head != 0 { // decode, without a call
+			setBytes(&key, p, at+headerSize, int(head&maxKeyLen))
+			at += headerSize + int(head&maxKeyLen) + int(head>>32)
+		} else {
+			n := r.decode(batch, at)
+			if n == 0 {
+				return // processing says so
+			}
+			key = r.Key
+			at += n
+		}
+		for _, table := range s.ahead {
+			s.places = append(s.places, s.place(table, key))
 		}
 	}
 	s.placed = true
 	s.fetch(0)
+}
+
+// place is find for the key of a record.
+func (s *store) place(table int, key []byte) int32 {
+	n := len(key)
+	if n < 8 || n > 16 || 2*len(s.entries) >= len(s.slots) || len(s.entries) == cap(s.entries) {
+		if key == nil {
+			return -1
+		}
+		index, _ := s.find(table, key, nil)
+		return index
+	}
+	p := dataOf(key)
+	first, last := get64(p, 0), get64(p, n-8)
+	h := ((uint64(table)^uint64(n))*hashFactor ^ first) * hashFactor
+	h = (h ^ h>>29 ^ last) * hashFactor
+	hash := uint32(h ^ h>>32)
+	slot := (*int32)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(s.slots)), 4*int(hash&uint32(len(s.slots)-1))))
+	if *slot != 0 {
+		index, _ := s.find(table, key, nil)
+		return index
+	}
+	index := len(s.entries)
+	*slot = int32(index + 1)
+	(*sliceHeader)(unsafe.Pointer(&s.entries)).len = index + 1
+	e := s.entry(index)
+	e.key, e.sub, e.value = key, nil, nil
+	e.table, e.hash, e.version, e.dirty = table, hash, 0, false
+	return int32(index)
+}
+
+// entry is an entry by its index, which is known to be one.
+func (s *store) entry(index int) *storeEntry {
+	return (*storeEntry)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(s.entries)), index*int(unsafe.Sizeof(storeEntry{}))))
+}
+
+// fetched is the entry of a place.
+func (s *store) fetched(place int) *storeEntry {
+	return s.entry(int(*(*int32)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(s.places)), 4*place))))
+}
+
+// add makes an entry at the slot where it belongs.
+func (s *store) add(slot uint32, table int, key, sub []byte, hash uint32) int32 {
+	n := len(s.entries)
+	if n == cap(s.entries) {
+		s.entries = append(s.entries, make([]storeEntry, max(n, 1024))...)
+	}
+	s.entries = s.entries[:n+1]
+	e := &s.entries[n] // field by field: moving a whole entry is a call on wasm
+	e.key, e.sub, e.value, e.table, e.hash, e.version, e.dirty = key, sub, nil, table, hash, 0, false
+	s.slots[slot] = int32(n + 1)
+	return int32(n)
 }
 
 // current is the entry of the key at hand; nil: there is no key.
@@ -252,8 +317,8 @@ func (s *store) current(t *tableInfo, sub []byte) *storeEntry {
 			return nil
 		}
 	}
-	if s.placed && t.place >= 0 && len(sub) == 0 && c.index >= 0 {
-		return &s.entries[s.places[c.index*len(s.ahead)+t.place]]
+	if c.row >= 0 && t.place >= 0 && len(sub) == 0 {
+		return s.fetched(c.row + t.place)
 	}
 	index, made := s.find(t.index, key, sub)
 	if made {

@@ -3,6 +3,7 @@ package wasmill
 import (
 	"encoding/binary"
 	"iter"
+	"math/bits"
 	"time"
 )
 
@@ -60,12 +61,43 @@ func (v *Value[T]) info() *tableInfo {
 
 // Get returns the value of the key at hand; ok: there is one.
 func (v *Value[T]) Get(c *Context) (value T, ok bool) {
-	return decodeEntry(c, c.store.current(&v.table, nil), &v.Codec, v.Migrate)
+	var e *storeEntry
+	if s := c.store; c.row >= 0 && v.table.place >= 0 && v.table.store == s {
+		e = s.fetched(c.row + v.table.place)
+	} else {
+		e = s.current(&v.table, nil)
+	}
+	if e == nil || e.value == nil {
+		return value, false
+	}
+	if v.Migrate != nil {
+		return decodeEntry(c, e, &v.Codec, v.Migrate)
+	}
+	value, err := v.Codec.Decode(e.value)
+	if err != nil {
+		c.fail(err)
+	}
+	return value, err == nil
 }
 
 // Set replaces the value of the key at hand.
 func (v *Value[T]) Set(c *Context, value T) {
-	encodeEntry(c, c.store.current(&v.table, nil), &v.Codec, value)
+	var e *storeEntry
+	s := c.store
+	if c.row >= 0 && v.table.place >= 0 && v.table.store == s {
+		e = s.fetched(c.row + v.table.place)
+	} else {
+		e = s.current(&v.table, nil)
+	}
+	if e == nil {
+		return
+	}
+	b := e.value
+	setLen(&b, 0)
+	if b = v.Codec.Append(b, value); b == nil {
+		b = noBytes
+	}
+	e.value, e.version, e.dirty = b, s.version, true
 }
 
 // Clear removes the value of the key at hand.
@@ -220,13 +252,19 @@ func (l *List[T]) Clear(c *Context) { c.store.clearKey(&l.table) }
 // Int64 is the codec of integers: eight bytes in which order is kept.
 var Int64 = Codec[int64]{
 	Append: func(b []byte, v int64) []byte {
-		return binary.BigEndian.AppendUint64(b, uint64(v)^1<<63)
+		n := len(b)
+		if cap(b)-n < 8 {
+			return binary.BigEndian.AppendUint64(b, uint64(v)^1<<63)
+		}
+		setLen(&b, n+8)
+		put64(dataOf(b), n, bits.ReverseBytes64(uint64(v)^1<<63))
+		return b
 	},
 	Decode: func(b []byte) (int64, error) {
 		if len(b) != 8 {
 			return 0, failure("an integer of other than eight bytes; was it written by an older version?")
 		}
-		return int64(binary.BigEndian.Uint64(b) ^ 1<<63), nil
+		return int64(bits.ReverseBytes64(get64(dataOf(b), 0)) ^ 1<<63), nil
 	},
 }
 
