@@ -79,11 +79,11 @@ func (s suite) folds(t *testing.T) {
 // same, byte for byte, and the same as that of merging.
 func (s suite) foldsInPieces(t *testing.T) {
 	i, g := s.open(t, settings{})
-	texts := numbers(-5_000, 12_000, " "+strings.Repeat("padding ", 10))
+	texts := numbers(-1_000, 3_000, " "+strings.Repeat("padding ", 50))
 	whole := accumulate(t, i, group{key: "k", body: values(texts...)})[0] // more than a MB in one group
 	var acc []byte
 	var pieces [][]byte
-	for chunk := range slices.Chunk(texts, 1001) {
+	for chunk := range slices.Chunk(texts, 301) {
 		acc = accumulate(t, i, group{key: "k", acc: acc, body: values(chunk...)})[0]
 		pieces = append(pieces, accumulate(t, i, group{key: "k", body: values(chunk...)})[0])
 	}
@@ -94,10 +94,10 @@ func (s suite) foldsInPieces(t *testing.T) {
 	if merged := accumulators(t, reply, 1)[0]; !bytes.Equal(acc, whole) || !bytes.Equal(merged, whole) {
 		t.Errorf("in one group %x, in pieces %x, merged %x", whole, acc, merged)
 	}
-	if got := finished(t, i, g, group{key: "k", acc: acc}); got[0] != "k: 0 0 0 12000 11994000 -5000 6999" {
+	if got := finished(t, i, g, group{key: "k", acc: acc}); got[0] != "k: 0 0 0 3000 1498500 -1000 1999" {
 		t.Errorf("finished as %q", got)
 	}
-	many := make([]group, 5_000)
+	many := make([]group, 1_500)
 	for n := range many {
 		many[n] = group{key: fmt.Sprint(n), body: values(fmt.Sprint(n))}
 	}
@@ -105,7 +105,7 @@ func (s suite) foldsInPieces(t *testing.T) {
 		many[n] = group{key: many[n].key, acc: acc}
 	}
 	got := finished(t, i, g, many...)
-	if len(got) != len(many) || got[4_999] != "4999: 0 0 0 1 4999 4999 4999" {
+	if len(got) != len(many) || got[1_499] != "1499: 0 0 0 1 1499 1499 1499" {
 		t.Errorf("of %d groups, %d were finished", len(many), len(got))
 	}
 }

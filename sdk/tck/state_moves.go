@@ -217,7 +217,7 @@ func (m *model) do(command string) {
 // model: random commands do what they do to plain maps, however they are cut into
 // batches, and leave the same in the tables.
 func (s suite) model(t *testing.T) {
-	commands := workload(1, 3000)
+	commands := workload(1, 1000)
 	m := &model{values: map[string]string{}, maps: map[string]map[string]string{}, lists: map[string][]string{}}
 	for _, c := range commands {
 		m.do(c)
@@ -253,7 +253,7 @@ func (s suite) movesWithState(t *testing.T) {
 	}
 	run := func(move bool) (r result) {
 		e := s.openState(t, settings{})
-		for n, batch := range slices.Collect(slices.Chunk(workload(2, 600), 50)) {
+		for n, batch := range slices.Collect(slices.Chunk(workload(2, 400), 50)) {
 			e.must(e.do(strings.Join(batch, " | ")))
 			e.must(e.do(fmt.Sprintf("k%d: timer set 0 %d value get", n, n+1)))
 			e.must(e.do(fmt.Sprint("W ", n)))
