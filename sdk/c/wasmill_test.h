@@ -320,6 +320,74 @@ static inline int wasmill_test_record(int input, const char *key, const char *va
     return wasmill_test_batch(input, &r, 1);
 }
 
+/* Windows. */
+
+static inline wasmill_bytes wasmill_test_join(wasmill_bytes a, wasmill_bytes b) { return b.len ? wasmill_test_copy(a, b) : a; }
+
+/* Adds a group to others; acc.ptr NULL: it has none. See sdk/abi.md. */
+static inline wasmill_bytes wasmill_test_group(wasmill_bytes groups, const char *key, int64_t start, int64_t end, wasmill_bytes acc, wasmill_bytes body, int input, bool more) {
+    char bytes[WASMILL_GROUP_HEAD] = {0};
+    wasmill_bytes head = {bytes, sizeof bytes}, name = wasmill_string(key);
+    *(wasmill_u32 *)bytes = name.len, *(wasmill_u32 *)(bytes + 4) = acc.ptr ? acc.len : ~0u, *(wasmill_u32 *)(bytes + 8) = body.len;
+    bytes[12] = more, bytes[13] = (char)input;
+    *(wasmill_u64 *)(bytes + 16) = (uint64_t)start, *(wasmill_u64 *)(bytes + 24) = (uint64_t)end;
+    groups = wasmill_test_join(wasmill_test_join(groups, head), name);
+    return wasmill_test_join(wasmill_test_join(groups, acc), body);
+}
+
+/* The records of an input out of some; inputs NULL: all are of the first. */
+static inline wasmill_bytes wasmill_test_body(const wasmill_record *records, const int *inputs, int from, int to, int input) {
+    wasmill_context c;
+    wasmill_bytes body = {NULL, 0};
+    memset((void *)&c, 0, sizeof c);
+    for (int i = from; i < to; i++) {
+        if ((inputs ? inputs[i] : 0) != input) continue;
+        wasmill_batch b;
+        memset((void *)&b, 0, sizeof b);
+        b.cap = (uint32_t)wasmill_size(&records[i]), b.ptr = (char *)wasmill_grow(b.cap);
+        if (wasmill_append(&c, &b, &records[i])) wasmill_test_stop(wasmill_test.failure);
+        wasmill_bytes one = {b.ptr, b.len};
+        body = wasmill_test_join(body, one);
+    }
+    return body;
+}
+
+static inline int wasmill_test_aggregate(const char *key, int64_t start, int64_t end, const wasmill_record *records, int count) {
+    wasmill_bytes none = {NULL, 0}, parts = none;
+    for (int half = 0; half < 2; half++) {
+        wasmill_bytes body = wasmill_test_body(records, NULL, half ? count / 2 : 0, half ? count : count / 2, 0);
+        if (!body.len) continue;
+        wasmill_bytes g = wasmill_test_group(none, key, start, end, none, body, 0, false);
+        int status = wasmill_accumulate(g.ptr, g.len);
+        if (status) return status;
+        wasmill_bytes len = {(const char *)&wasmill_test_reply.len, 4}, acc = {wasmill_test_reply.bytes, wasmill_test_reply.len};
+        parts = wasmill_test_join(wasmill_test_join(parts, len), acc);
+    }
+    if (!parts.len) return WASMILL_OK;
+    wasmill_bytes g = wasmill_test_group(none, key, start, end, none, parts, 0, false);
+    int status = wasmill_merge(g.ptr, g.len);
+    if (status) return status;
+    wasmill_bytes acc = {wasmill_test_reply.bytes, wasmill_test_reply.len};
+    g = wasmill_test_group(none, key, start, end, acc, none, 0, false);
+    return wasmill_finish(g.ptr, g.len);
+}
+
+/* Gives the operator a window of a key that closes, with its records; inputs says of which
+ * input each is, NULL: of the first. An aggregate gets them in two parts, which it must
+ * merge. */
+static inline int wasmill_test_window(const char *key, int64_t start, int64_t end, const wasmill_record *records, const int *inputs, int count) {
+    if (wasmill_op.accumulate) return wasmill_test_aggregate(key, start, end, records, count);
+    wasmill_bytes none = {NULL, 0}, groups = none;
+    int last = 0;
+    for (int i = 0; i < count; i++)
+        if (inputs && inputs[i] > last) last = inputs[i];
+    for (int input = 0; input <= last; input++) {
+        wasmill_bytes body = wasmill_test_body(records, inputs, 0, count, input);
+        if (body.len) groups = wasmill_test_group(groups, key, start, end, none, body, input, input < last);
+    }
+    return wasmill_apply(groups.ptr, groups.len);
+}
+
 /* Fires the timers of a domain that are due, the earliest first. */
 static inline int wasmill_test_fire(int domain, int64_t upto) {
     for (;;) {
