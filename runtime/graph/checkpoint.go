@@ -3,6 +3,7 @@ package graph
 import (
 	"math"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -105,10 +106,13 @@ func (p *parser) readStore(v *value) string {
 	case !strings.Contains(s, "://"):
 		return p.absolute(v, s)
 	}
-	const form = "write a folder or s3://BUCKET/PREFIX"
+	const form = "write a folder, file:///FOLDER or s3://BUCKET/PREFIX"
 	u, err := url.Parse(s)
 	switch {
-	case err != nil || u.Scheme != "s3" || u.Host == "":
+	case err != nil:
+		p.add(v.at(), form, "is not a URL") // without a word of it, which may be a secret
+	case u.Scheme == "file" && filepath.IsAbs(u.Path) && u.Host == "":
+	case u.Scheme != "s3" || u.Host == "":
 		p.add(v.at(), form, "%s is not a store", quote(s))
 	case u.User != nil:
 		p.add(v.at(), "leave them to the environment", "a store has no credentials in its name")

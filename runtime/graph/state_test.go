@@ -41,6 +41,7 @@ func TestCheckpointing(t *testing.T) {
 		{"checkpoint: {mode: at-least-once, maxConcurrent: 4}", checkpointing(func(c *Checkpointing) { c.Mode, c.MaxConcurrent = AtLeastOnce, 4 }), none},
 		{"checkpoint: {store: ../snapshots}", checkpointing(func(c *Checkpointing) { c.Store = "/snapshots" }), none},
 		{"checkpoint: {store: s3://b/p}", checkpointing(func(c *Checkpointing) { c.Store = "s3://b/p" }), none},
+		{"checkpoint: {store: file:///var/jobs}", checkpointing(func(c *Checkpointing) { c.Store = "file:///var/jobs" }), none},
 	} {
 		t.Run(c.lines, func(t *testing.T) {
 			file := "version: 1\njob: x\n" + c.lines + "\noperators: {in: {source: stdin}, out: {sink: stdout, inputs: [in]}}\n"
