@@ -173,6 +173,7 @@ func (c *Coordinator) manifest(a WriteManifest) *snapshots.Manifest {
 		for _, s := range a.Snapshots {
 			if s.Operator == op.Name {
 				o.Subtasks = append(o.Subtasks, s.Subtask)
+				m.Unaligned = m.Unaligned || s.InFlight != nil
 			}
 		}
 		slices.SortFunc(o.Subtasks, func(a, b snapshots.Subtask) int { return a.Index - b.Index })

@@ -32,6 +32,9 @@ func (a *attempt) build(ctx context.Context, opener *opener) error {
 		if err := m.openOutputs(a, hub); err != nil {
 			return fmt.Errorf("open output of %s: %w", m.head(a.plan), err)
 		}
+		if err := a.restoreFlight(ctx, m); err != nil {
+			return err
+		}
 		restored, err := a.restored(m)
 		if err != nil {
 			return err

@@ -60,11 +60,19 @@ func (a *attempt) report(ctx context.Context, m *share, c task.Checkpoint) {
 	})
 }
 
-// upload writes what the operators of a task keep into one pack.
+// upload writes what the operators of a task keep, and what is in flight at the task,
+// into one pack.
 func (a *attempt) upload(ctx context.Context, m *share, c task.Checkpoint, parts []cluster.Snapshot) error {
 	pack := snapshots.PackID{Checkpoint: c.Number, Attempt: a.ref.Attempt, Task: m.task.ID, Subtask: m.subtask}
+	flight := &task.InFlight{}
+	if c.Flight != nil {
+		var err error
+		if flight, err = c.Flight.Wait(ctx); err != nil {
+			return err
+		}
+	}
 	stateful := slices.ContainsFunc(c.Parts, func(p task.Part) bool { return p.Keyed != nil || p.Own != nil })
-	if !stateful {
+	if !stateful && flight.Empty() {
 		return nil
 	}
 	_, err := a.folder().WritePack(ctx, pack, func(w *snapshots.PackWriter) error {
@@ -73,6 +81,15 @@ func (a *attempt) upload(ctx context.Context, m *share, c task.Checkpoint, parts
 				return fmt.Errorf("write state of %s[%d]: %w", c.Parts[i].Operator, m.subtask, err)
 			}
 		}
+		if flight.Empty() {
+			return nil
+		}
+		head := &parts[0]
+		section, err := w.Section(head.Operator+"/in-flight", func(w io.Writer) error { return flight.Encode(w, a.plan) })
+		if err != nil {
+			return fmt.Errorf("write what is in flight at %s[%d]: %w", head.Operator, m.subtask, err)
+		}
+		head.InFlight = &section
 		return nil
 	})
 	return err

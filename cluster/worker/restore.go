@@ -6,8 +6,10 @@ import (
 	"fmt"
 
 	"github.com/wasmill/wasmill/cluster"
+	"github.com/wasmill/wasmill/runtime/exchange"
 	"github.com/wasmill/wasmill/runtime/fault"
 	"github.com/wasmill/wasmill/runtime/graph"
+	"github.com/wasmill/wasmill/runtime/id"
 	"github.com/wasmill/wasmill/runtime/operator"
 	"github.com/wasmill/wasmill/runtime/task"
 	"github.com/wasmill/wasmill/snapshots"
@@ -107,6 +109,48 @@ func (a *attempt) restored(m *share) (map[string]task.Restored, error) {
 		all[op.Name] = r
 	}
 	return all, nil
+}
+
+// restoreFlight gives the ends of the exchange what was in flight at a task.
+func (a *attempt) restoreFlight(ctx context.Context, m *share) error {
+	for _, o := range m.task.Operators {
+		op := &a.plan.Operators[o]
+		share, err := a.takeover(op, m.subtask)
+		if err != nil {
+			return err
+		}
+		if share == nil || share.InFlight == nil {
+			continue
+		}
+		if err := a.restoreSection(ctx, m, *share.InFlight); err != nil {
+			return &fault.Error{Subtask: id.Subtask{Operator: op.Name, Index: m.subtask}, Err: fmt.Errorf("restore what was in flight: %w", err)}
+		}
+	}
+	return nil
+}
+
+func (a *attempt) restoreSection(ctx context.Context, m *share, s snapshots.Section) error {
+	in := a.folder().OpenSection(ctx, s)
+	defer in.Close()
+	flight, err := task.DecodeInFlight(in, a.plan, m.task)
+	if err != nil {
+		return err
+	}
+	if len(flight.In) > 0 {
+		if err := m.inbox.Restore(flight.In); err != nil {
+			return err
+		}
+	}
+	out := map[int][]exchange.Caught{}
+	for _, c := range flight.Out {
+		out[c.Channel.Edge] = append(out[c.Channel.Edge], c)
+	}
+	for edge, caught := range out {
+		if err := m.outputs[edge].Restore(caught); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // subtaskTime is how a manifest has the time of a subtask.

@@ -92,9 +92,6 @@ func run(cmd *cobra.Command, file string, o runOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := refuseUnbuilt(file, plan); err != nil {
-		return err
-	}
 	telemetry, err := newTelemetry(ctx, o.metrics, attribute.String("namespace", plan.Namespace), attribute.String("job", plan.Job))
 	if err != nil {
 		return err

@@ -53,7 +53,7 @@ func (o *overtaking) do(t *testing.T, word string) (answer string) {
 	case "overtake":
 		return told(w.Overtake(1))
 	case "record":
-		in.Record(1, []int{0})
+		in.Record(1, 0)
 	case "forget":
 		in.Forget()
 	case "recorded":
@@ -385,23 +385,28 @@ func (o *overtakers) take(in *Inbox) {
 		return
 	}
 	o.cut.taken[in] = true
-	var open []int
+	open := 0
 	for i, p := range in.ports {
 		o.cut.received[p.channel] = o.received[p.channel]
 		if o.passed[p.channel] < o.number {
-			open = append(open, i)
+			in.Record(uint64(o.number), i)
+			open++
 		}
 	}
-	in.Record(uint64(o.number), open)
+	if open == 0 {
+		o.gathered(in, nil)
+	}
 }
 
-// gather takes what an inbox has recorded; when all have, the cut is held against what
-// was sent.
+// gather takes what an inbox has recorded.
 func (o *overtakers) gather(in *Inbox) {
-	all, ok := in.Recorded()
-	if !ok {
-		return
+	if all, ok := in.Recorded(); ok {
+		o.gathered(in, all)
 	}
+}
+
+// gathered holds the cut against what was sent, when all inboxes have recorded.
+func (o *overtakers) gathered(in *Inbox, all []Caught) {
 	for _, p := range in.ports {
 		o.cut.caught[p.channel] = &reader{}
 	}

@@ -41,21 +41,22 @@ func (i *Inbox) note(checkpoint uint64) {
 	}
 }
 
-// Record begins to catch what the barrier of a checkpoint has overtaken: on each of
-// these channels, what waits and what comes, up to the barrier. All of it is given by
-// Next as ever. It takes the place of what was recorded before.
-func (i *Inbox) Record(checkpoint uint64, channels []int) {
+// Record begins to catch what the barrier of a checkpoint has overtaken on a channel:
+// what waits and what comes, up to the barrier. All of it is given by Next as ever. Other
+// channels of the same checkpoint may follow; what was recorded for one before is gone.
+func (i *Inbox) Record(checkpoint uint64, channel int) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.forget()
-	i.tape = &tape{checkpoint: checkpoint, open: len(channels)}
-	for _, channel := range channels {
-		p := i.ports[channel]
-		p.catcher = &catcher{channel: p.channel, standing: p.standing, record: slices.Clone(p.assembly.record)}
-		i.tape.catchers = append(i.tape.catchers, p.catcher)
-		for n := 0; n < p.queue.count && p.catcher != nil; n++ {
-			i.record(p, p.queue.at(n))
-		}
+	if i.tape == nil || i.tape.checkpoint != checkpoint {
+		i.forget()
+		i.tape = &tape{checkpoint: checkpoint}
+	}
+	p := i.ports[channel]
+	p.catcher = &catcher{channel: p.channel, standing: p.standing, record: slices.Clone(p.assembly.record)}
+	i.tape.catchers = append(i.tape.catchers, p.catcher)
+	i.tape.open++
+	for n := 0; n < p.queue.count && p.catcher != nil; n++ {
+		i.record(p, p.queue.at(n))
 	}
 }
 
@@ -69,7 +70,8 @@ func (i *Inbox) record(p *port, e *Element) {
 	p.catcher.add(e)
 }
 
-// Recorded gives what was caught, once, when the barrier has come on every channel.
+// Recorded gives what was caught, once, when the barrier has come on every channel that
+// is recorded.
 func (i *Inbox) Recorded() (caught []Caught, ok bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -32,6 +32,7 @@ type Checkpoint struct {
 	Parts    []Part        // in chain order
 	Align    time.Duration // from the first barrier to the last
 	Sync     time.Duration // that the task stood still
+	Flight   *Flight       // what its barrier may overtake; nil if it overtakes nothing
 }
 
 // Part is an operator's part of a task's checkpoint.
@@ -72,18 +73,23 @@ func (t *Task) ended() bool {
 }
 
 // obey does what the coordinator has asked for meanwhile.
-func (t *Task) obey(ctx context.Context) error {
+func (t *Task) obey(ctx context.Context) (did bool, err error) {
+	if n := t.triggered.checkpoint; n > 0 {
+		t.triggered = trigger{}
+		return true, t.checkpoint(ctx, n)
+	}
 	select {
 	case c := <-t.config.Commands:
-		return t.command(ctx, c)
+		return true, t.command(ctx, c)
 	default:
-		return nil
+		return false, nil
 	}
 }
 
 func (t *Task) command(ctx context.Context, c Command) error {
 	switch {
 	case c.Kind == Abort:
+		t.forget(c.Checkpoint, "it was given up")
 		for _, s := range t.merge.abort(c.Checkpoint) {
 			if err := t.do(ctx, s); err != nil {
 				return err
@@ -110,6 +116,10 @@ func (t *Task) do(ctx context.Context, s step) error {
 		t.alignedSince = time.Now()
 	case snapshot:
 		return t.checkpoint(ctx, uint64(s.value))
+	case overtake:
+		return t.overtake(ctx, uint64(s.value))
+	case catch:
+		t.record(int(s.value))
 	case giveUp:
 		t.control(exchange.Abort, s.value)
 	case advance:
@@ -137,15 +147,19 @@ func (t *Task) control(kind exchange.Kind, value int64) {
 // (D2). What takes long is left to whoever gets the report.
 func (t *Task) checkpoint(ctx context.Context, number uint64) error {
 	began := time.Now()
+	t.forget(number, "a later one came")
 	c := Checkpoint{Number: number}
 	if !t.alignedSince.IsZero() {
 		c.Align = began.Sub(t.alignedSince)
 		t.alignedSince = time.Time{}
 	}
 	for _, n := range t.nodes {
-		if err := t.makeRoom(ctx); err != nil {
-			c.Close()
-			return err
+		// A barrier that may overtake does not wait for room behind it, either.
+		if !t.overtakes {
+			if err := t.makeRoom(ctx); err != nil {
+				c.Close()
+				return err
+			}
 		}
 		part, err := n.checkpoint(number)
 		c.Parts = append(c.Parts, part)
@@ -157,6 +171,10 @@ func (t *Task) checkpoint(ctx context.Context, number uint64) error {
 	t.control(exchange.Barrier, int64(number))
 	t.lastCheckpoint = number
 	c.Sync = time.Since(began)
+	if t.overtakes {
+		t.flight = &flight{Flight: newFlight(), checkpoint: number, since: began}
+		c.Flight = t.flight.Flight
+	}
 	t.config.Report(c)
 	return nil
 }

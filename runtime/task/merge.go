@@ -61,6 +61,8 @@ const (
 	resume     // channel value
 	beginAlign // of checkpoint value
 	snapshot   // checkpoint value: every channel has come to its barrier
+	overtake   // checkpoint value: take it ahead of barriers that have not come
+	catch      // channel value: what it has in front of its barrier is in flight
 	giveUp     // checkpoint value
 	finish     // every channel has ended
 )
@@ -230,6 +232,24 @@ func (m *merge) complete(steps []step) []step {
 	}
 	checkpoint := m.aligning
 	return append(append(steps, step{snapshot, int64(checkpoint)}), m.release(checkpoint)...)
+}
+
+// overtake takes a checkpoint, whose barrier has come to the task, before every channel
+// has come to it: what they have in front of it belongs to the checkpoint, too (D2).
+func (m *merge) overtake(checkpoint uint64) (steps []step) {
+	if !m.aligned || m.open == 0 || checkpoint <= m.done || checkpoint < m.aligning {
+		return nil
+	}
+	if checkpoint > m.aligning && m.aligning != 0 {
+		steps = m.abort(m.aligning)
+	}
+	steps = append(steps, step{overtake, int64(checkpoint)})
+	for i := range m.channels {
+		if c := &m.channels[i]; !c.ended && !c.arrived {
+			steps = append(steps, step{catch, int64(i)})
+		}
+	}
+	return append(steps, m.release(checkpoint)...)
 }
 
 func (m *merge) abort(checkpoint uint64) []step {

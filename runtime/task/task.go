@@ -9,6 +9,7 @@ package task
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -94,6 +95,10 @@ type Task struct {
 	lastCheckpoint uint64
 	alignedSince   time.Time // when the first barrier of an alignment came
 
+	overtakes bool    // barriers overtake what they have waited for too long
+	flight    *flight // of the last checkpoint, until its barrier is out
+	triggered trigger // of a source that had no room
+
 	backPressured atomic.Int64 // ns
 	guestSince    atomic.Int64 // unix ns, 0 outside of guests
 	guestLimit    atomic.Int64 // ns of CPU time for its call
@@ -102,6 +107,7 @@ type Task struct {
 // New builds a task from a plan; it opens nothing.
 func New(c Config) *Task {
 	t := &Task{config: c, merge: newMerge(c.Inputs, !c.AtLeastOnce)}
+	t.overtakes = c.Plan.Checkpoint.Unaligned && !c.AtLeastOnce
 	byOperator := map[int]*node{}
 	for _, o := range c.Task.Operators {
 		n := newNode(t, &c.Plan.Operators[o])
@@ -156,6 +162,7 @@ func (t *Task) Open(ctx context.Context) error {
 // Run carries records until the input has ended or ctx is canceled. What it returns is
 // the task's part of every later checkpoint.
 func (t *Task) Run(ctx context.Context, started time.Time) (Checkpoint, error) {
+	defer t.forget(math.MaxUint64, "the task has failed") // whoever has the report waits
 	if t.ended() {
 		return t.finish(ctx) // it had come to its end before the restore
 	}
@@ -182,11 +189,13 @@ func (t *Task) Run(ctx context.Context, started time.Time) (Checkpoint, error) {
 // loop runs until the input has ended. Before each turn all outputs have room.
 func (t *Task) loop(ctx context.Context) error {
 	for {
-		if err := t.makeRoom(ctx); err != nil {
+		if err := t.room(ctx, true); err != nil {
 			return err
 		}
-		if err := t.obey(ctx); err != nil {
+		if did, err := t.obey(ctx); err != nil {
 			return err
+		} else if did {
+			continue
 		}
 		if err := t.tellTime(ctx); err != nil {
 			return err
@@ -285,7 +294,11 @@ func (t *Task) wait(ctx context.Context) error {
 
 // makeRoom sends what is pending and waits until all of it is gone, so that operators
 // are only called while their outputs have room.
-func (t *Task) makeRoom(ctx context.Context) error {
+func (t *Task) makeRoom(ctx context.Context) error { return t.room(ctx, false) }
+
+// room makes room. Between turns, when nothing is half done, a barrier that has waited
+// long enough overtakes what there is no room for.
+func (t *Task) room(ctx context.Context, between bool) error {
 	select {
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -293,24 +306,61 @@ func (t *Task) makeRoom(ctx context.Context) error {
 		return t.config.Cause()
 	default:
 	}
-	full, err := t.drain()
-	if full == nil || err != nil {
-		return err
-	}
-	blocked := time.Now()
-	for full != nil {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-t.config.Failed:
-			return t.config.Cause()
-		case <-full.Room():
+	var blocked time.Time
+	for {
+		full, err := t.drain()
+		if err != nil {
+			return err
 		}
-		if full, err = t.drain(); err != nil {
+		if t.overtakes {
+			if more, err := t.mindBarriers(ctx, full == nil, between); err != nil {
+				return err
+			} else if more {
+				continue
+			}
+		}
+		switch {
+		case full != nil && blocked.IsZero():
+			blocked = time.Now()
+		case full == nil && !blocked.IsZero():
+			t.backPressured.Add(int64(time.Since(blocked)))
+		}
+		if full == nil {
+			return nil
+		}
+		if err := t.stand(ctx, full, between); err != nil {
 			return err
 		}
 	}
-	t.backPressured.Add(int64(time.Since(blocked)))
+}
+
+// stand is where a task without room stands.
+func (t *Task) stand(ctx context.Context, full *exchange.Writer, between bool) error {
+	var commands <-chan Command
+	var barriers <-chan struct{}
+	var timer <-chan time.Time
+	if t.overtakes {
+		if t.config.Inbox != nil {
+			barriers = t.config.Inbox.Ready()
+		}
+		if between {
+			commands = t.config.Commands
+		}
+		if at := t.overtakeAt(between); !at.IsZero() {
+			timer = time.After(time.Until(at))
+		}
+	}
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-t.config.Failed:
+		return t.config.Cause()
+	case <-full.Room():
+	case <-barriers:
+	case <-timer:
+	case c := <-commands:
+		return t.commandLate(ctx, c)
+	}
 	return nil
 }
 
@@ -331,7 +381,7 @@ func (t *Task) drain() (full *exchange.Writer, err error) {
 // flush gives out what operators and buffers hold back.
 func (t *Task) flush(ctx context.Context) error {
 	for _, n := range t.nodes {
-		if err := t.makeRoom(ctx); err != nil {
+		if err := t.room(ctx, true); err != nil {
 			return err
 		}
 		if err := n.flush(); err != nil {

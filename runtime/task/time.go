@@ -207,6 +207,11 @@ func (t *Task) wake() (at time.Time) {
 	if t.dirty || t.pulsing() {
 		earlier(t.lastFlush.Add(t.config.Plan.BufferTimeout))
 	}
+	if t.overtakes {
+		if due := t.overtakeAt(true); !due.IsZero() {
+			earlier(due)
+		}
+	}
 	for _, n := range t.clocked {
 		if n.state.Timers != nil {
 			if next, ok := n.state.Timers.Next(state.ProcessingTime); ok {
