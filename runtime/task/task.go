@@ -388,13 +388,13 @@ func (t *Task) flush(ctx context.Context) error {
 			return err
 		}
 	}
+	t.dirty = false // unless what comes now is held back
 	if err := t.assign(ctx); err != nil {
 		return err
 	}
 	for _, w := range t.writers {
 		w.Flush()
 	}
-	t.dirty = false
 	t.lastFlush = time.Now()
 	return nil
 }

@@ -245,7 +245,7 @@ func (t *Task) assign(ctx context.Context) error {
 		if n.assigned == nil {
 			continue
 		}
-		n.assigned.Pass(elapsed.Milliseconds())
+		n.assigned.pass(elapsed)
 		to, idle := n.assigned.Current()
 		if to != MaxWatermark { // the end of the task says that
 			if err := n.announce(ctx, to); err != nil {
@@ -279,8 +279,9 @@ func (l *lap) reset(t *Task) time.Duration {
 type assigner struct {
 	*watermark.Generator
 	split   *watermark.Split
-	splits  operator.Splitted // the source, if its splits have a time each
-	reading string            // the id of split
+	splits  operator.Splitted  // the source, if its splits have a time each
+	reading string             // the id of split
+	alive   []*watermark.Split // that had records since time passed last
 }
 
 func newAssigner(n *node) (*assigner, error) {
@@ -322,6 +323,19 @@ func (a *assigner) observe(batch []byte) {
 		}
 	}
 	a.split.ObserveBatch(batch)
+	if n := len(a.alive); n == 0 || a.alive[n-1] != a.split {
+		a.alive = append(a.alive, a.split)
+	}
+}
+
+// pass lets time pass. For splits that had records meanwhile it begins now: it may have
+// been spent on these.
+func (a *assigner) pass(elapsed time.Duration) {
+	a.Pass(elapsed.Milliseconds())
+	for _, s := range a.alive {
+		s.Observe(record.NoTimestamp)
+	}
+	a.alive = a.alive[:0]
 }
 
 // polled notices that a split has ended.
