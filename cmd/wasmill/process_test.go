@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -31,9 +32,16 @@ func actAsAnother() {
 	}
 }
 
+// natsPort is where a NATS server listens that was there before.
+const natsPort = "WASMILL_TEST_NATS_PORT"
+
 // serveNATS serves until it is killed or its input ends, and prints where.
 func serveNATS() {
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true})
+	port, err := strconv.Atoi(cmp.Or(os.Getenv(natsPort), strconv.Itoa(server.RANDOM_PORT)))
+	var s *server.Server
+	if err == nil {
+		s, err = server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, NoLog: true, NoSigs: true})
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -239,27 +247,56 @@ func signalTo(t *testing.T, pid int, s syscall.Signal) {
 	}
 }
 
-func TestAKilledNATSServerEndsTheJob(t *testing.T) {
-	nats := exec.Command(os.Args[0])
-	nats.Env = append(os.Environ(), actAs+"=nats-server")
-	stdin, err := nats.StdinPipe()
+// natsProcess is a NATS server that can be killed and comes back at its address.
+type natsProcess struct {
+	url  string
+	kill func()
+}
+
+func startNATSProcess(t *testing.T, port string) *natsProcess {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), actAs+"=nats-server", natsPort+"="+port)
+	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stdin.Close()
 	address := &watched{more: make(chan struct{}, 1)}
-	nats.Stdout = address
-	if err := nats.Start(); err != nil {
+	cmd.Stdout = address
+	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer nats.Wait()
+	var once sync.Once
+	n := &natsProcess{kill: func() {
+		once.Do(func() {
+			cmd.Process.Kill()
+			cmd.Wait()
+			stdin.Close()
+		})
+	}}
+	t.Cleanup(n.kill)
 	address.waitFor(t, "\n")
-	out := t.TempDir()
-	p := startJob(t, out, "--workers", "2", "--nats", strings.TrimSpace(address.String()))
-	supervisors, engines := p.family(t)
-	if err := nats.Process.Kill(); err != nil {
+	n.url = strings.TrimSpace(address.String())
+	return n
+}
+
+// again starts a server where a killed one was.
+func (n *natsProcess) again(t *testing.T) *natsProcess {
+	t.Helper()
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(n.url, "nats://"))
+	if err != nil {
 		t.Fatal(err)
 	}
+	return startNATSProcess(t, port)
+}
+
+// A job that has no checkpoint to go on from ends with its server.
+func TestAKilledNATSServerEndsTheJob(t *testing.T) {
+	nats := startNATSProcess(t, "")
+	out := t.TempDir()
+	p := startJob(t, out, "--workers", "2", "--nats", nats.url)
+	supervisors, engines := p.family(t)
+	nats.kill()
 	if code := p.wait(t, 10*time.Second); code != exitFailed {
 		t.Errorf("exit code %d, want %d", code, exitFailed)
 	}

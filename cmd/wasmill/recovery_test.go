@@ -124,6 +124,31 @@ func TestStruckWorkersLoseAndDoubleNothing(t *testing.T) {
 	}
 }
 
+// Row 6 of the faults: the NATS server dies under load and comes back; the job goes on
+// from its latest checkpoint.
+func TestAKilledNATSServerLosesNothing(t *testing.T) {
+	want := oracle(t)
+	nats := startNATSProcess(t, "")
+	out := t.TempDir()
+	p := start(t, paced(t, out), t.TempDir(), "--workers", "2", "--nats", nats.url)
+	for range 2 {
+		before := p.completed()
+		waitUntil(t, "a checkpoint completes", func() bool { return p.completed() > before || p.over() })
+		if p.over() {
+			break
+		}
+		attempts := strings.Count(p.stderr.String(), "to=running")
+		nats.kill()
+		p.stderr.waitFor(t, "the job goes on when it is back")
+		nats = nats.again(t)
+		waitUntil(t, "the job goes on", func() bool { return strings.Count(p.stderr.String(), "to=running") > attempts || p.over() })
+	}
+	if code := p.wait(t, time.Minute); code != exitDone {
+		t.Fatalf("exit code %d:\n%s", code, p.stderr)
+	}
+	compare(t, rows(t, out), want)
+}
+
 func (p *process) over() bool {
 	select {
 	case err := <-p.exited:

@@ -102,30 +102,19 @@ func run(cmd *cobra.Command, file string, o runOptions) error {
 	if err != nil {
 		return err
 	}
-	history, err := store.begin(ctx, plan, o.begin)
-	if err != nil {
-		return err
-	}
-	tidied := alongside(ctx, history.tidy)
-	defer tidied()
-	workers, err := startWorkers(cmd, o, modules, store, history.term)
-	if err != nil {
-		return err
-	}
 	view := newView(plan, o.quiet)
-	result, err := coordinator.New(coordinator.Config{
-		Transport: workers.transport, Plan: plan, Workers: workers.count, Module: modules.Wasm,
-		History: history, Term: history.term, From: history.from, Next: history.next,
-		Observe: func(obs coordinator.Observation) { telemetry.observe(obs); view.observe(obs) },
-	}).Run(ctx)
+	r := &jobRun{
+		cmd: cmd, options: o, modules: modules, plan: plan, store: store,
+		observe: func(obs coordinator.Observation) { telemetry.observe(obs); view.observe(obs) },
+	}
+	done, err := r.carry(ctx)
 	view.close()
-	usage := workers.stop()
-	tidied()
 	if err != nil {
 		return err
 	}
-	noted := store.failure(history.end(ctx, result))
-	if err := report(plan, result, usage, o.output); err != nil {
+	result := done.result
+	noted := store.failure(done.history.end(ctx, result))
+	if err := report(plan, result, done.usage, o.output); err != nil {
 		return err
 	}
 	switch result.State {
