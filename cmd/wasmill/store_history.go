@@ -121,14 +121,12 @@ func (h *history) tidy(ctx context.Context) {
 }
 
 func (h *history) tidyOnce(ctx context.Context, current id.Attempt) error {
-	if _, err := snapshots.Collect(ctx, h.log, current, false); err != nil {
-		return err
-	}
+	_, collected := snapshots.Collect(ctx, h.log, current, false)
 	state, err := h.log.Read(ctx)
 	if err == nil && state.TrimDue() {
 		_, err = h.log.Trim(ctx, h.term, time.Now())
 	}
-	return err
+	return errors.Join(collected, err)
 }
 
 // endTime is how long the end of a job waits for the store to delete.

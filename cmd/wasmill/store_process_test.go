@@ -366,7 +366,7 @@ func TestStartFromAnotherJob(t *testing.T) {
 			p.stderr.waitFor(t, "to=running")
 			signalTo(t, p.cmd.Process.Pid, syscall.SIGKILL)
 			p.wait(t, 10*time.Second)
-			p = killed(t, job, c.store, 2, "--from", "latest")
+			killed(t, job, c.store, 2, "--from", "latest")
 			p = start(t, job, c.store, "--from", "latest")
 			if code := p.wait(t, time.Minute); code != exitDone {
 				t.Fatalf("exit code %d:\n%s", code, p.stderr)
