@@ -26,10 +26,11 @@ import (
 //go:embed templates
 var templates embed.FS
 
-// Languages and Shapes are what Write knows; the first of each is the default.
+// Languages and Shapes are what Write knows; the first of each is the default. Stateful is
+// shape process with tables.
 var (
 	Languages = []string{"go", "c", "cpp"}
-	Shapes    = []string{"process", "source"}
+	Shapes    = []string{"process", "source", "stateful", "aggregate", "apply"}
 )
 
 // ErrInvalid is the class of errors that another name, language or shape avoids.
