@@ -391,3 +391,37 @@ func TestStartFromAnotherJob(t *testing.T) {
 		})
 	}
 }
+
+// Row 11: the server of the store dies under a job and comes back. Checkpoints fail
+// meanwhile, the job goes on.
+func TestAStoreThatIsAwayForAWhile(t *testing.T) {
+	server := storetest.StartMinIO(t)
+	const records = 240_000
+	out := t.TempDir()
+	settings := `
+checkpoint: {interval: 100ms, tolerableFailures: 1000}
+restart: none`
+	p := start(t, counting(t, "away", out, settings, records), server.URL("away"))
+	waitUntil(t, "checkpoints complete", func() bool { return p.completed() >= 3 || p.over() })
+	server.Kill()
+	waitUntil(t, "one fails", func() bool { return strings.Contains(p.stderr.String(), "checkpoint aborted") || p.over() })
+	server.Start(t)
+	before := p.completed()
+	waitUntil(t, "they complete again", func() bool { return p.completed() >= before+3 || p.over() })
+	if code := p.wait(t, time.Minute); code != exitDone {
+		t.Fatalf("exit code %d:\n%s", code, p.stderr)
+	}
+	if p.completed() < before+3 {
+		t.Errorf("%d checkpoints, %d before the server came back", p.completed(), before)
+	}
+	for key, counts := range countsOf(t, rows(t, out)) {
+		for i, n := range counts {
+			if n != fmt.Sprintf("%8d", i+1) {
+				t.Fatalf("key %s: count %d is %s", key, i+1, n)
+			}
+		}
+	}
+	if n := len(rows(t, out)); n != records {
+		t.Errorf("%d rows, want %d", n, records)
+	}
+}
