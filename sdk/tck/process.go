@@ -19,6 +19,7 @@ func (s suite) process(t *testing.T) {
 	t.Run("rejects", s.rejects)
 	t.Run("failures", s.failures)
 	t.Run("logs and metrics", s.logsAndMetrics)
+	t.Run("time passes it by", s.withoutTime)
 	t.Run("records of every form", s.forms)
 	t.Run("many batches", s.manyBatches)
 	t.Run("two instances share nothing", s.apart)
@@ -148,6 +149,22 @@ func (s suite) logsAndMetrics(t *testing.T) {
 	}
 	if want := []string{"0 tck.count 1", "1 tck.gauge 2.5", "2 tck.histogram 3"}; !slices.Equal(g.metrics, want) {
 		t.Errorf("metrics %q, want %q", g.metrics, want)
+	}
+}
+
+// withoutTime: a guest that takes no part in time and checkpoints is not bothered; but
+// timers, which another module must have set, it can't take.
+func (s suite) withoutTime(t *testing.T) {
+	i, g := s.open(t, settings{})
+	process(t, i, 0, batch("a", "1"))
+	if err := errors.Join(i.Watermark(5), i.Barrier(1), i.Watermark(1<<63-1)); err != nil {
+		t.Fatal(err)
+	}
+	if len(g.lines) != 1 {
+		t.Errorf("gave out %q", g.lines)
+	}
+	if err := i.Timers(batch("key", "tag")); !errors.Is(err, fault.ErrGuest) {
+		t.Errorf("timers: %v, want a guest fault", err)
 	}
 }
 

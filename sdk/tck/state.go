@@ -18,6 +18,7 @@ func (s suite) state(t *testing.T) {
 	t.Run("the imports themselves", s.raw)
 	t.Run("state requests", s.requests)
 	t.Run("faults", s.stateFaults)
+	t.Run("open", s.openWithState)
 	t.Run("versions", s.versions)
 	t.Run("another parallelism", s.rescale)
 	t.Run("barrier", s.barrier)
@@ -310,4 +311,30 @@ func (s suite) stateFaults(t *testing.T) {
 			t.Errorf("set: %v", err)
 		}
 	})
+}
+
+// openWithState: open may use tables; it has no key, and may not emit.
+func (s suite) openWithState(t *testing.T) {
+	for _, c := range []struct{ name, command, want string }{
+		{"uses a table", "split set opened yes", ""},
+		{"has no key", "value set 1", "key"},
+		{"emits", "split get opened", "emit"},
+		{"sets a timer", "timer set 0 1 x", "key"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e := s.start(t, settings{config: fmt.Sprintf(`{"open": %q}`, c.command)}, saved{})
+			err := e.instance.Open(false)
+			if c.want != "" {
+				if !errors.Is(err, fault.ErrGuest) || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("open: %v, want a guest fault with %q", err, c.want)
+				}
+				return
+			}
+			e.must(err)
+			e.must(e.do("a: split get opened"))
+			if said := e.said(); !slices.Equal(said, []string{"a: yes"}) {
+				t.Errorf("said %q", said)
+			}
+		})
+	}
 }

@@ -54,8 +54,10 @@ static int timer(wasmill_context *c, int domain, wasmill_bytes tag) {
 }
 
 static int migrate(wasmill_context *c, int table, uint32_t version, wasmill_bytes *value) {
-    (void)c, (void)table;
+    static const char list[] = {3, 0, 0, 0, 'n', 'e', 'w'};
+    (void)c;
     if (version > 3) return WASMILL_FAILED;
+    if (table == LOG) return value->ptr = list, value->len = sizeof list, WASMILL_OK;
     *value = version == 1 ? text("new") : wasmill_no_sub;
     return WASMILL_OK;
 }
@@ -114,6 +116,12 @@ int main(void) {
     WASMILL_CHECK(now.len == 3 && !memcmp(now.ptr, "new", 3));
     wasmill_test_put(LAST, "k", "", text("older"), 2);
     WASMILL_CHECK(do_all("k", "g") == WASMILL_OK && gave(0, NULL) && !wasmill_test_value(LAST, "k", "").ptr);
+
+    /* What is added to a list goes behind what was migrated, and is seen at once. */
+    wasmill_test_put(LOG, "k", "", text("old"), 1);
+    WASMILL_CHECK(do_all("k", "l aadded l l") == WASMILL_OK && wasmill_test.outputs[0].count == 5);
+    WASMILL_CHECK(gave(0, "new") && gave(1, "new") && gave(2, "added") && gave(3, "new") && gave(4, "added"));
+    WASMILL_CHECK(do_all("k", "l") == WASMILL_OK && wasmill_test.outputs[0].count == 2 && gave(1, "added"));
 
     static char many[40000], *at = many;
     wasmill_test_clear();
