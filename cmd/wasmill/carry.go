@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -49,7 +50,8 @@ func (r *jobRun) carry(ctx context.Context) (*stint, error) {
 		if latest, err := s.history.Latest(ctx, false); err != nil {
 			return nil, err
 		} else if latest != nil {
-			begin = beginning{from: "latest"}
+			dropped := slices.DeleteFunc(slices.Clone(r.options.begin.dropped), func(op string) bool { return latest.Operator(op) == nil })
+			begin = beginning{from: "latest", dropped: dropped}
 		}
 	}
 }
