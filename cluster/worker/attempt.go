@@ -43,10 +43,10 @@ type attempt struct {
 	guests []*host.Instance // guarded by mu
 	// metrics are what guests say of themselves, by subtask: guarded by mu.
 	metrics map[id.Subtask]*guestMetrics
-	staged  map[id.Subtask][][]byte         // transactions that sinks here prepared and nobody committed: guarded by mu
-	keepers map[id.Subtask]*keeper          // guarded by mu
-	uploads map[uint64][]context.CancelFunc // by checkpoint: guarded by mu
-	restore *snapshots.Manifest             // nil: from nothing; set by takeUp
+	staged  map[id.Subtask][][]byte                  // transactions that sinks here prepared and nobody committed: guarded by mu
+	keepers map[id.Subtask]*keeper                   // guarded by mu
+	uploads map[uint64]map[*share]context.CancelFunc // that are going on, by checkpoint: guarded by mu
+	restore *snapshots.Manifest                      // nil: from nothing; set by takeUp
 }
 
 func newAttempt(w *Worker, p cluster.Prepare) *attempt {
@@ -54,7 +54,7 @@ func newAttempt(w *Worker, p cluster.Prepare) *attempt {
 		ref: p.AttemptRef, plan: p.Plan, from: p.Restore, workers: p.Workers, worker: w,
 		readied: make(chan struct{}), stopped: make(chan struct{}),
 		metrics: map[id.Subtask]*guestMetrics{}, staged: map[id.Subtask][][]byte{},
-		keepers: map[id.Subtask]*keeper{}, uploads: map[uint64][]context.CancelFunc{},
+		keepers: map[id.Subtask]*keeper{}, uploads: map[uint64]map[*share]context.CancelFunc{},
 	}
 	for i, name := range p.Workers {
 		if name == w.config.Name {

@@ -38,12 +38,10 @@ func (a *attempt) command(c task.Command) {
 // the store first, in the background. It is called by the task.
 func (a *attempt) report(ctx context.Context, m *share, c task.Checkpoint) {
 	ctx, cancel := context.WithCancel(ctx)
-	a.mu.Lock()
-	a.uploads[c.Number] = append(a.uploads[c.Number], cancel)
-	a.mu.Unlock()
+	a.uploading(m, c.Number, cancel)
 	parts := a.snapshots(m, c)
 	m.uploads.Go(func() {
-		defer cancel()
+		defer a.uploaded(m, c.Number)
 		defer c.Close()
 		began := time.Now()
 		if err := a.upload(ctx, m, c, parts); err != nil {
@@ -136,13 +134,30 @@ func (a *attempt) complete(checkpoint uint64) {
 	a.endUploads(checkpoint)
 }
 
+func (a *attempt) uploading(m *share, checkpoint uint64, cancel context.CancelFunc) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.uploads[checkpoint] == nil {
+		a.uploads[checkpoint] = map[*share]context.CancelFunc{}
+	}
+	a.uploads[checkpoint][m] = cancel
+}
+
+func (a *attempt) uploaded(m *share, checkpoint uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.uploads[checkpoint][m]()
+	if delete(a.uploads[checkpoint], m); len(a.uploads[checkpoint]) == 0 {
+		delete(a.uploads, checkpoint)
+	}
+}
+
 func (a *attempt) endUploads(checkpoint uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, cancel := range a.uploads[checkpoint] {
 		cancel()
 	}
-	delete(a.uploads, checkpoint)
 }
 
 func (a *attempt) decline(m *share, checkpoint uint64, reason string) {
