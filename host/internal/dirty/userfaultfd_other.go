@@ -1,0 +1,5 @@
+//go:build !linux
+
+package dirty
+
+func newUserfaultfd([]byte) (Tracker, error) { return nil, errUnsupported }
