@@ -273,10 +273,21 @@ export class State {
     this.flush();
   }
 
+  private clearSlots(): void {
+    const slots = this.slots, mask = slots.length - 1;
+    if (this.count * 8 > slots.length) {
+      memory.fill(changetype<usize>(slots), 0, slots.length * 4);
+      return;
+    }
+    for (let i = 0; i < this.count; i++) {
+      for (let at = <i32>this.entries[i].hash & mask; slots[at]; at = (at + 1) & mask) slots[at] = 0;
+    }
+  }
+
   /** Ends a call: everything is written back and forgotten. */
   finish(): void {
     this.writeBack();
-    if (this.count) memory.fill(changetype<usize>(this.slots), 0, this.slots.length * 4);
+    this.clearSlots();
     this.count = 0;
     this.placed = false;
     this.arena.reset();
