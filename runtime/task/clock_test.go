@@ -172,3 +172,37 @@ func TestStateIsToldTheTime(t *testing.T) {
 		}
 	})
 }
+
+// So does that of a source, which nothing comes in to.
+func TestTheStateOfASourceIsToldTheTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory, err := state.NewOperator([]state.Table{{Name: "t", Scope: state.ScopeSplit}}, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		own := &counted{Backend: memory}
+		h := &home{house: house{sources: map[string]*script{"in": {steps: [][]byte{batchOf("1"), batchOf("2")}}}}}
+		var log []string
+		s := open(t, modules("in"), ownHome{h, own}, &log, Config{})
+		for range 2 {
+			time.Sleep(time.Minute)
+			s.must(s.task.tellTime(t.Context()))
+			_, err := s.task.turn(t.Context())
+			s.must(err)
+			if n := len(own.times); n == 0 || own.times[n-1] != time.Now().UnixMilli() {
+				t.Errorf("told %v, it is %d", own.times, time.Now().UnixMilli())
+			}
+		}
+	})
+}
+
+// ownHome opens sources with tables of their own.
+type ownHome struct {
+	*home
+	own *counted
+}
+
+func (h ownHome) Source(ctx context.Context, o Opening) (operator.Source, State, error) {
+	s, _, err := h.home.Source(ctx, o)
+	return s, State{Own: h.own, Tables: state.NewTables(nil, nil, h.own, 0, 128, 128)}, err
+}

@@ -233,6 +233,7 @@ func (n *node) deliver() error {
 }
 
 func (n *node) poll() (operator.Status, error) {
+	n.setTime()
 	call := n.enter()
 	status, err := n.source.Poll(pollMax)
 	n.leave(call)
