@@ -47,6 +47,30 @@ const (
 	stallArrived        = "receiver stalled 60 s, records that arrive"
 	loopStopped         = "endless loop, stopped after"
 	loopNeighbour       = "endless loop, p99 of the guest beside it"
+	countC              = "keyed count in C, memory, 1 M keys"
+	countCPerCPU        = "keyed count in C, per CPU second"
+	countGo             = "keyed count in Go, memory, 1 M keys"
+	countGoPerCPU       = "keyed count in Go, per CPU second"
+	countDisk           = "keyed update in C, disk, state twice the memory, 200 B values"
+	countDiskPerCPU     = "keyed update in C, disk, per CPU second"
+	tumblingC           = "tumbling count per key in C"
+	tumblingPerCPU      = "tumbling count per key in C, per CPU second"
+	slidingC            = "sliding 10 s by 1 s, C"
+	slidingShare        = "sliding 10 s by 1 s against tumbling"
+	pauseP99            = "1 GB of state, pause at a barrier, p99"
+	checkpointNone      = "1 GB of state, no checkpoints"
+	checkpointShare     = "1 GB of state, checkpoint every 5 s against none"
+	checkpointP50       = "1 GB of state, latency at half load, p50"
+	checkpointP99       = "1 GB of state, latency at half load, p99"
+	deltaBytes          = "1 % of 1 GB changed, bytes of the checkpoint"
+	deltaDir            = "1 % of 1 GB changed, checkpoint to a folder"
+	deltaMinIO          = "1 % of 1 GB changed, checkpoint to MinIO"
+	restoreTime         = "restore of 1 GB from a folder, to the first row"
+	strikeTime          = "kill -9 of a worker, 100 MB of state, to new output"
+	keyBytes            = "memory per key, 16 B key, 8 B value"
+	storeObjects        = "1,000 checkpoints, most objects in the store"
+	storeGrowth         = "1,000 checkpoints, objects in the second half"
+	storeWrong          = "1,000 checkpoints, objects missing or dangling"
 	firstRecord         = "run to first record, warm cache, Go guest of 2 MB"
 	freshJob            = "make run on a fresh machine, the job"
 	freshRest           = "make run on a fresh machine, download and compile"
@@ -81,6 +105,30 @@ var bars = []bar{
 	{stallArrived, atLeast, 1, "× sent"},
 	{loopStopped, atMost, 2, "× cpuPerBatch"},
 	{loopNeighbour, atMost, 2, "× alone"},
+	{countC, atLeast, 2.5e6, "records/s"},
+	{countCPerCPU, noBar, 0, "records/CPU s"},
+	{countGo, atLeast, 1.2e6, "records/s"},
+	{countGoPerCPU, noBar, 0, "records/CPU s"},
+	{countDisk, atLeast, 150e3, "records/s"},
+	{countDiskPerCPU, noBar, 0, "records/CPU s"},
+	{tumblingC, atLeast, 2e6, "records/s"},
+	{tumblingPerCPU, noBar, 0, "records/CPU s"},
+	{slidingC, noBar, 0, "records/s"},
+	{slidingShare, atLeast, 0.6, "×"},
+	{pauseP99, atMost, 10, "ms"},
+	{checkpointNone, noBar, 0, "records/s"},
+	{checkpointShare, atLeast, 0.9, "×"},
+	{checkpointP50, noBar, 0, "ms"},
+	{checkpointP99, atMost, 50, "ms"},
+	{deltaBytes, atMost, 3, "% of a full one"},
+	{deltaDir, atMost, 1, "s"},
+	{deltaMinIO, atMost, 2, "s"},
+	{restoreTime, atMost, 5, "s"},
+	{strikeTime, atMost, 5, "s"},
+	{keyBytes, atMost, 64, "B"},
+	{storeObjects, noBar, 0, "objects"},
+	{storeGrowth, atMost, 1.1, "× of the first"},
+	{storeWrong, atMost, 0, "objects"},
 	{firstRecord, atMost, 400, "ms"},
 	{freshJob, atMost, 2, "s"},
 	{freshRest, noBar, 0, "s"},

@@ -16,14 +16,17 @@ type lab struct {
 	scratch string
 	runs    int
 	values  map[string][]float64 // by name of the bar
+
+	stateBytes int64        // of jobs with much state
+	full       *filledStore // nil until somebody needs it
 }
 
-func newLab(runs int) (*lab, error) {
+func newLab(runs int, stateBytes int64) (*lab, error) {
 	root, err := os.Getwd()
 	if err != nil {
 		return nil, fmt.Errorf("find tree: %w", err)
 	}
-	l := &lab{root: root, wasmill: filepath.Join(root, "bin", "wasmill"), runs: runs, values: map[string][]float64{}}
+	l := &lab{root: root, wasmill: filepath.Join(root, "bin", "wasmill"), runs: runs, values: map[string][]float64{}, stateBytes: stateBytes}
 	if _, err := os.Stat(l.wasmill); err != nil {
 		return nil, errors.New("find bin/wasmill: run make bench in the root of the tree")
 	}

@@ -31,6 +31,15 @@ var measurements = []measurement{
 	{"nats", measureNATS},
 	{"stall", measureStall},
 	{"neighbour", measureNeighbour},
+	{"state-count", measureStateCount},
+	{"state-window", measureStateWindows},
+	{"state-disk", measureStateDisk},
+	{"state-checkpoint", measureStateCheckpoints},
+	{"state-delta", measureStateDelta},
+	{"state-restore", measureStateRestore},
+	{"state-strike", measureStateStrike},
+	{"state-key", measureStateKey},
+	{"state-store", measureStateStore},
 	{"start", measureStart},
 	{"binary", measureBinary},
 	{"fresh", measureFresh},
@@ -52,12 +61,16 @@ func execute(ctx context.Context) error {
 	out := flag.String("o", "bench.json", "where the figures go")
 	only := flag.String("only", "", "expression that the names of the measurements to run match")
 	runs := flag.Int("runs", 7, "runs of each job; their median counts")
+	state := flag.Int64("state", defaultStateBytes, "bytes of state of jobs that have much; with fewer their figures say nothing of the bars")
 	flag.Parse()
 	wanted, err := regexp.Compile(*only)
 	if err != nil {
 		return fmt.Errorf("read -only: %w", err)
 	}
-	l, err := newLab(*runs)
+	if *runs < 1 || *state < minStateBytes {
+		return fmt.Errorf("read flags: -runs must be 1 at least, -state %d", minStateBytes)
+	}
+	l, err := newLab(*runs, *state)
 	if err != nil {
 		return err
 	}

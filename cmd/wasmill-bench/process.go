@@ -78,3 +78,42 @@ func busyNote() string {
 	}
 	return fmt.Sprintf("The machine is busy: a load of %.1f on %d processors. Figures will be low.", load, runtime.NumCPU())
 }
+
+// cpuOf is the CPU time that a process took so far, in seconds.
+func cpuOf(pid int) (float64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, fmt.Errorf("read CPU time of process %d: %w", pid, err)
+	}
+	_, rest, _ := strings.Cut(string(text), ") ") // the name may hold anything
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("read CPU time of process %d: %q", pid, text)
+	}
+	var ticks float64
+	for _, f := range fields[11:13] { // user, system
+		n, err := strconv.ParseFloat(f, 64)
+		if err != nil {
+			return 0, fmt.Errorf("read CPU time of process %d: %w", pid, err)
+		}
+		ticks += n
+	}
+	return ticks / clockTicks, nil
+}
+
+// clockTicks a second is what Linux tells programs on every architecture Go knows.
+const clockTicks = 100
+
+// peakBytes is the most memory that a process had in use at once.
+func peakBytes(pid int) (int64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, fmt.Errorf("read memory of process %d: %w", pid, err)
+	}
+	_, rest, _ := strings.Cut(string(text), "VmHWM:")
+	var kib int64
+	if _, err := fmt.Sscan(rest, &kib); err != nil {
+		return 0, fmt.Errorf("read memory of process %d: %w", pid, err)
+	}
+	return kib << 10, nil
+}
