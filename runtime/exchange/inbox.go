@@ -28,7 +28,8 @@ type Inbox struct {
 	turns queue[*port] // guarded by mu; ports that have elements and are not paused
 	held  int          // guarded by mu; data handed out and not released
 	came  time.Time    // guarded by mu; when newest came
-	tape  *tape        // guarded by mu; nil unless Record was called
+	// recording is guarded by mu; nil unless something is recorded
+	recording *Recording
 }
 
 // port is the receiving end of a channel.

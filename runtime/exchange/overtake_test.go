@@ -29,7 +29,7 @@ func told(caught []Caught) string {
 // overtaking is one writer and one inbox, driven by words.
 type overtaking struct {
 	*edge
-	barrier int64
+	recording *Recording
 }
 
 func (o *overtaking) do(t *testing.T, word string) (answer string) {
@@ -53,13 +53,18 @@ func (o *overtaking) do(t *testing.T, word string) (answer string) {
 	case "overtake":
 		return told(w.Overtake(1))
 	case "record":
-		in.Record(1, 0)
+		o.recording = in.Record(1, []int{0})
 	case "forget":
-		in.Forget()
+		in.Forget(1)
 	case "recorded":
-		caught, ok := in.Recorded()
-		if !ok {
+		select {
+		case <-o.recording.Done():
+		default:
 			return "not yet"
+		}
+		caught, ok := o.recording.Caught()
+		if !ok {
+			return "never"
 		}
 		return told(caught)
 	case "next":
@@ -110,8 +115,8 @@ func TestWhatABarrierOvertakes(t *testing.T) {
 		"an end comes without a barrier":    {"write 1", "end", "drain", "record", "recorded => 0: 1 (2 bytes)"},
 		"so does an abort":                  {"write 1", "abort 1", "write 2", "drain", "record", "recorded => 0: 1 (2 bytes)"},
 		"barriers of others are none":       {"barrier 0", "write 1", "barrier 2", "write 2", "drain", "record", "recorded => 0: 1 (2 bytes)"},
-		"a forgotten recording gives none":  {"write 1", "drain", "record", "forget", "barrier 1", "drain", "recorded => not yet"},
-		"a recording is given once":         {"barrier 1", "drain", "record", "recorded => ", "recorded => not yet"},
+		"a forgotten recording gives none":  {"write 1", "drain", "record", "recorded => not yet", "forget", "recorded => never", "barrier 1", "drain", "recorded => never"},
+		"a later recording takes its place": {"write 1", "drain", "record", "barrier 1", "drain", "record", "forget", "recorded => 0: 1 (2 bytes)"},
 		"a large record is caught in whole": {"large 1", "record", "drain", "barrier 1", "drain", "recorded => 0: 1 (147458 bytes)", "next => 1 (147458 bytes)"},
 		"in the writer, in front of it": {
 			"watermark 5", "drain", "write 1", "watermark 6", "write 2", "barrier 1", "write 3", "overtake => 0: watermark 5, 0: 1 (2 bytes), 0: watermark 6, 0: 2 (2 bytes)", "overtake => ",
@@ -243,7 +248,7 @@ func TestSimulatedOvertaking(t *testing.T) {
 	for seed := range uint64(40) {
 		s := newSimulation(t, seed, faults{}, faults{drop: 0.1, double: 0.1})
 		s.network.rand = rand.New(rand.NewPCG(seed, 11))
-		o := &overtakers{simulation: s, sent: map[Channel]*reader{}, received: map[Channel]int{}, noted: map[Channel]int{}, passed: map[Channel]int64{}}
+		o := &overtakers{simulation: s, sent: map[Channel]*reader{}, received: map[Channel]int{}, noted: map[Channel]int{}, recordings: map[*Inbox]*Recording{}, passed: map[Channel]int64{}}
 		for _, w := range s.writers {
 			for _, out := range w.outlets {
 				o.sent[out.channel] = &reader{}
@@ -274,7 +279,8 @@ type overtakers struct {
 	cut         cut
 	sent        map[Channel]*reader
 	received    map[Channel]int
-	noted       map[Channel]int   // of simulation.sent
+	noted       map[Channel]int // of simulation.sent
+	recordings  map[*Inbox]*Recording
 	passed      map[Channel]int64 // the last barrier that Next gave
 	caughtInAll int
 }
@@ -385,23 +391,35 @@ func (o *overtakers) take(in *Inbox) {
 		return
 	}
 	o.cut.taken[in] = true
-	open := 0
+	var open []int
 	for i, p := range in.ports {
 		o.cut.received[p.channel] = o.received[p.channel]
 		if o.passed[p.channel] < o.number {
-			in.Record(uint64(o.number), i)
-			open++
+			open = append(open, i)
 		}
 	}
-	if open == 0 {
+	if len(open) == 0 {
 		o.gathered(in, nil)
+		return
 	}
+	o.recordings[in] = in.Record(uint64(o.number), open)
 }
 
 // gather takes what an inbox has recorded.
 func (o *overtakers) gather(in *Inbox) {
-	if all, ok := in.Recorded(); ok {
+	r := o.recordings[in]
+	if r == nil {
+		return
+	}
+	select {
+	case <-r.Done():
+		delete(o.recordings, in)
+		all, ok := r.Caught()
+		if !ok {
+			o.t.Fatal("a recording was forgotten")
+		}
 		o.gathered(in, all)
+	default:
 	}
 }
 

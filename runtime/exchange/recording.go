@@ -6,18 +6,30 @@ import (
 	"time"
 )
 
-// tape is what an inbox records for a checkpoint.
-type tape struct {
+// Recording is what an inbox catches for a checkpoint.
+type Recording struct {
 	checkpoint uint64
 	catchers   []*catcher
-	open       int // channels whose barrier has not come
+	open       int // channels whose barrier has not come; guarded by the inbox's mu
+	done       chan struct{}
+
+	caught   []Caught // once it is done
+	complete bool     // once it is done
 }
 
+// Done is closed when the barrier has come on every channel, or the recording has been
+// forgotten.
+func (r *Recording) Done() <-chan struct{} { return r.done }
+
+// Caught is what was caught, once it is Done, each channel's in order; ok is false if the
+// recording was forgotten.
+func (r *Recording) Caught() (caught []Caught, ok bool) { return r.caught, r.complete }
+
 // ends reports whether nothing that comes behind the element belongs to the checkpoint.
-func (t *tape) ends(e *Element) bool {
+func (r *Recording) ends(e *Element) bool {
 	switch e.Kind {
 	case Barrier, Abort:
-		return uint64(e.Value) >= t.checkpoint
+		return uint64(e.Value) >= r.checkpoint
 	}
 	return e.Kind == End
 }
@@ -41,59 +53,60 @@ func (i *Inbox) note(checkpoint uint64) {
 	}
 }
 
-// Record begins to catch what the barrier of a checkpoint has overtaken on a channel:
-// what waits and what comes, up to the barrier. All of it is given by Next as ever. Other
-// channels of the same checkpoint may follow; what was recorded for one before is gone.
-func (i *Inbox) Record(checkpoint uint64, channel int) {
+// Record catches what the barrier of a checkpoint has overtaken on channels: what waits
+// and what comes, up to the barrier. All of it is given by Next as ever. An earlier
+// recording is forgotten.
+func (i *Inbox) Record(checkpoint uint64, channels []int) *Recording {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.tape == nil || i.tape.checkpoint != checkpoint {
-		i.forget()
-		i.tape = &tape{checkpoint: checkpoint}
+	i.forget()
+	r := &Recording{checkpoint: checkpoint, open: len(channels), done: make(chan struct{})}
+	i.recording = r
+	for _, channel := range channels {
+		p := i.ports[channel]
+		p.catcher = &catcher{channel: p.channel, standing: p.standing, record: slices.Clone(p.assembly.record)}
+		r.catchers = append(r.catchers, p.catcher)
+		for n := 0; n < p.queue.count && p.catcher != nil; n++ {
+			i.record(p, p.queue.at(n))
+		}
 	}
-	p := i.ports[channel]
-	p.catcher = &catcher{channel: p.channel, standing: p.standing, record: slices.Clone(p.assembly.record)}
-	i.tape.catchers = append(i.tape.catchers, p.catcher)
-	i.tape.open++
-	for n := 0; n < p.queue.count && p.catcher != nil; n++ {
-		i.record(p, p.queue.at(n))
-	}
+	return r
 }
 
 // record adds an element to what is recorded of its channel; i.mu is held.
 func (i *Inbox) record(p *port, e *Element) {
-	if i.tape.ends(e) {
-		p.catcher = nil
-		i.tape.open--
+	r := i.recording
+	if !r.ends(e) {
+		p.catcher.add(e)
 		return
 	}
-	p.catcher.add(e)
+	p.catcher = nil
+	if r.open--; r.open > 0 {
+		return
+	}
+	for _, c := range r.catchers {
+		r.caught = append(r.caught, c.all()...)
+	}
+	r.complete = true
+	close(r.done)
+	i.recording = nil
 }
 
-// Recorded gives what was caught, once, when the barrier has come on every channel that
-// is recorded.
-func (i *Inbox) Recorded() (caught []Caught, ok bool) {
+// Forget ends the recording for a checkpoint up to this one, if it is not done.
+func (i *Inbox) Forget(checkpoint uint64) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.tape == nil || i.tape.open > 0 {
-		return nil, false
+	if i.recording != nil && i.recording.checkpoint <= checkpoint {
+		i.forget()
 	}
-	for _, c := range i.tape.catchers {
-		caught = append(caught, c.all()...)
-	}
-	i.tape = nil
-	return caught, true
-}
-
-// Forget ends a recording that nobody wants any more.
-func (i *Inbox) Forget() {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.forget()
 }
 
 func (i *Inbox) forget() {
-	i.tape = nil
+	if i.recording == nil {
+		return
+	}
+	close(i.recording.done)
+	i.recording = nil
 	for _, p := range i.ports {
 		p.catcher = nil
 	}

@@ -89,7 +89,7 @@ func (t *Task) obey(ctx context.Context) (did bool, err error) {
 func (t *Task) command(ctx context.Context, c Command) error {
 	switch {
 	case c.Kind == Abort:
-		t.forget(c.Checkpoint, "it was given up")
+		t.forget(c.Checkpoint)
 		for _, s := range t.merge.abort(c.Checkpoint) {
 			if err := t.do(ctx, s); err != nil {
 				return err
@@ -118,8 +118,6 @@ func (t *Task) do(ctx context.Context, s step) error {
 		return t.checkpoint(ctx, uint64(s.value))
 	case overtake:
 		return t.overtake(ctx, uint64(s.value))
-	case catch:
-		t.record(int(s.value))
 	case giveUp:
 		t.control(exchange.Abort, s.value)
 	case advance:
@@ -147,7 +145,7 @@ func (t *Task) control(kind exchange.Kind, value int64) {
 // (D2). What takes long is left to whoever gets the report.
 func (t *Task) checkpoint(ctx context.Context, number uint64) error {
 	began := time.Now()
-	t.forget(number, "a later one came")
+	t.forget(number)
 	c := Checkpoint{Number: number}
 	if !t.alignedSince.IsZero() {
 		c.Align = began.Sub(t.alignedSince)
@@ -172,7 +170,7 @@ func (t *Task) checkpoint(ctx context.Context, number uint64) error {
 	t.lastCheckpoint = number
 	c.Sync = time.Since(began)
 	if t.overtakes {
-		t.flight = &flight{Flight: newFlight(), checkpoint: number, since: began}
+		t.flight = &flight{Flight: &Flight{left: make(chan struct{})}, checkpoint: number, since: began}
 		c.Flight = t.flight.Flight
 	}
 	t.config.Report(c)

@@ -17,32 +17,43 @@ type InFlight struct {
 func (f *InFlight) Empty() bool { return len(f.In) == 0 && len(f.Out) == 0 }
 
 // Flight is what is in flight at a task's checkpoint. It is known some time after the
-// rest: when the barrier has come on every channel, and left by every other.
+// rest: when the barrier has left on every channel, and come on every other.
 type Flight struct {
-	known  chan struct{}
-	caught InFlight // once it is known
-	err    error    // once it is known
+	left      chan struct{} // closed when what follows is set
+	out       []exchange.Caught
+	recording *exchange.Recording // of the inbox; nil if nothing is overtaken there
+	err       error
 }
 
-func newFlight() *Flight { return &Flight{known: make(chan struct{})} }
+var errForgotten = errors.New("in-flight data is not complete: the checkpoint was given up, or a later one came")
 
 // Wait returns what is in flight when that is known. The error says why it never will be.
 func (f *Flight) Wait(ctx context.Context) (*InFlight, error) {
 	select {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
-	case <-f.known:
-		return &f.caught, f.err
+	case <-f.left:
 	}
+	if f.err != nil || f.recording == nil {
+		return &InFlight{Out: f.out}, f.err
+	}
+	select {
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-f.recording.Done():
+	}
+	in, ok := f.recording.Caught()
+	if !ok {
+		return nil, errForgotten
+	}
+	return &InFlight{In: in, Out: f.out}, nil
 }
 
-// flight is a checkpoint whose barrier may still overtake.
+// flight is a checkpoint whose barrier has not left on every channel.
 type flight struct {
 	*Flight
 	checkpoint uint64
-	since      time.Time // the barrier waits in the outputs
-	out        bool      // it has left, or overtaken all that there was no room for
-	recording  bool      // the inbox records what it overtakes
+	since      time.Time // the barrier waits
 }
 
 // trigger is a checkpoint that a source was asked for.
@@ -61,7 +72,7 @@ func (t *Task) mindBarriers(ctx context.Context, room, between bool) (more bool,
 	if t.flight != nil {
 		more = t.mindFlight(room)
 	}
-	if !between || more {
+	if more || !between {
 		return more, nil
 	}
 	if n := t.triggered; n.checkpoint > 0 {
@@ -76,12 +87,21 @@ func (t *Task) mindBarriers(ctx context.Context, room, between bool) (more bool,
 		return false, nil
 	}
 	steps := t.merge.overtake(n)
+	if len(steps) == 0 {
+		return false, nil
+	}
+	var catching []int
 	for _, s := range steps {
+		if s.kind == catch {
+			catching = append(catching, int(s.value))
+			continue
+		}
 		if err := t.do(ctx, s); err != nil {
 			return false, err
 		}
 	}
-	return len(steps) > 0, nil
+	t.flight.recording = t.config.Inbox.Record(n, catching)
+	return true, nil
 }
 
 // overdue finds a checkpoint whose first barrier has waited too long for the others.
@@ -93,28 +113,20 @@ func (t *Task) overdue() (checkpoint uint64, due bool) {
 	return n, ok && time.Since(came) >= t.patience()
 }
 
-// mindFlight overtakes in the outputs and completes the flight when it can.
+// mindFlight sees to it that the barrier of the last checkpoint leaves.
 func (t *Task) mindFlight(room bool) (more bool) {
 	f := t.flight
-	if room {
-		f.out = true
-	}
-	if !f.out && time.Since(f.since) >= t.patience() {
+	if !room {
+		if time.Since(f.since) < t.patience() {
+			return false
+		}
 		for _, w := range t.writers {
-			f.caught.Out = append(f.caught.Out, w.Overtake(f.checkpoint)...)
-		}
-		f.out, more = true, true
-	}
-	if f.recording {
-		if in, ok := t.config.Inbox.Recorded(); ok {
-			f.caught.In, f.recording = in, false
+			f.out = append(f.out, w.Overtake(f.checkpoint)...)
 		}
 	}
-	if f.out && !f.recording {
-		close(f.known)
-		t.flight = nil
-	}
-	return more
+	close(f.left)
+	t.flight = nil
+	return !room
 }
 
 // overtake takes a checkpoint whose barrier overtakes at once, in the outputs as well.
@@ -129,27 +141,19 @@ func (t *Task) overtake(ctx context.Context, checkpoint uint64) error {
 	return nil
 }
 
-// record has the inbox catch what a channel has in front of the barrier.
-func (t *Task) record(channel int) {
-	t.flight.recording = true
-	t.config.Inbox.Record(t.flight.checkpoint, channel)
-}
-
 // forget ends the flight of a checkpoint, up to this one, that will not be complete.
-func (t *Task) forget(checkpoint uint64, reason string) {
+func (t *Task) forget(checkpoint uint64) {
 	if t.triggered.checkpoint <= checkpoint {
 		t.triggered = trigger{}
 	}
-	f := t.flight
-	if f == nil || f.checkpoint > checkpoint {
-		return
+	if t.overtakes && t.config.Inbox != nil {
+		t.config.Inbox.Forget(checkpoint)
 	}
-	if f.recording {
-		t.config.Inbox.Forget()
+	if f := t.flight; f != nil && f.checkpoint <= checkpoint {
+		f.err = errForgotten
+		close(f.left)
+		t.flight = nil
 	}
-	f.err = errors.New("the checkpoint's in-flight data is not complete: " + reason)
-	close(f.known)
-	t.flight = nil
 }
 
 // overtakeAt is when a barrier has waited long enough, zero if none waits.
@@ -159,8 +163,8 @@ func (t *Task) overtakeAt(between bool) (at time.Time) {
 			at = due
 		}
 	}
-	if f := t.flight; f != nil && !f.out {
-		earlier(f.since)
+	if t.flight != nil {
+		earlier(t.flight.since)
 	}
 	if !between {
 		return at

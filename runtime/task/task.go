@@ -96,7 +96,7 @@ type Task struct {
 	alignedSince   time.Time // when the first barrier of an alignment came
 
 	overtakes bool    // barriers overtake what they have waited for too long
-	flight    *flight // of the last checkpoint, until its barrier is out
+	flight    *flight // of the last checkpoint, until its barrier has left
 	triggered trigger // of a source that had no room
 
 	backPressured atomic.Int64 // ns
@@ -162,7 +162,7 @@ func (t *Task) Open(ctx context.Context) error {
 // Run carries records until the input has ended or ctx is canceled. What it returns is
 // the task's part of every later checkpoint.
 func (t *Task) Run(ctx context.Context, started time.Time) (Checkpoint, error) {
-	defer t.forget(math.MaxUint64, "the task has failed") // whoever has the report waits
+	defer t.forget(math.MaxUint64) // whoever has the last report may wait
 	if t.ended() {
 		return t.finish(ctx) // it had come to its end before the restore
 	}
