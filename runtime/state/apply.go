@@ -155,18 +155,23 @@ func (t *Tables) prepare(op *nextOp) {
 
 // locate finds the entries of operations that go the short way.
 func (t *Tables) locate(ops []nextOp) {
-	sum := uint64(0)
-	for i := range ops {
-		if op := &ops[i]; op.part != nil && op.e == nil {
-			sum += op.memory.start(&op.looked)
+	near := &t.near
+	for len(ops) > 0 {
+		some := ops[:min(len(ops), touchAhead)]
+		ops = ops[len(some):]
+		for i := range some {
+			if op := &some[i]; op.part != nil && op.e == nil {
+				near.add(op.memory.start(&op.looked))
+			}
 		}
-	}
-	for i := range ops {
-		if op := &ops[i]; op.part != nil && op.e == nil {
-			sum += op.memory.follow(&op.looked, len(op.key)+len(op.subkey))
+		near.now()
+		for i := range some {
+			if op := &some[i]; op.part != nil && op.e == nil {
+				op.memory.follow(&op.looked, len(op.key)+len(op.subkey), near)
+			}
 		}
+		near.now()
 	}
-	t.touched += sum
 }
 
 // do does one operation.

@@ -58,8 +58,10 @@ func withSubkey(hash uint64, subkey []byte) uint64 {
 	if len(subkey) == 0 {
 		return hash
 	}
-	return bits.RotateLeft64(hash^keygroup.Hash(subkey), 29) * 0x9e3779b97f4a7c15
+	return mix(hash, keygroup.Hash(subkey))
 }
+
+func mix(key, subkey uint64) uint64 { return bits.RotateLeft64(key^subkey, 29) * 0x9e3779b97f4a7c15 }
 
 // Fields of an entry, by offset. An entry is followed by its key, subkey and value; in
 // a table with a time-to-live the i64 stamp comes before the key.

@@ -1,42 +1,67 @@
 package state
 
-import (
-	"unsafe"
-
-	"github.com/wasmill/wasmill/runtime/keygroup"
-)
+import "unsafe"
 
 // looked is what is known of an entry in memory before it is used. Many are found side
 // by side, in two steps: the loads of a step overlap, those of a look-up wait for each
 // other.
 type looked struct {
-	part *part // nil: nothing is known
-	hash uint64
+	part *part          // nil: nothing is known
+	hash uint64         // 0: not known either
 	e    unsafe.Pointer // what seems to be the entry; nil: it is to be found
 	// released is Memory.released when e was found.
 	released uint32
 }
 
-// start loads the slot where the search for a hash starts.
-func (m *Memory) start(l *looked) uint64 {
-	tag := l.hash >> refBits
-	s := &l.part.segments[l.part.segmentOf(tag)]
-	return *(*uint64)(unsafe.Add(m.at(s.ref), tag&(uint64(1)<<s.log-1)<<3))
+// nearing collects places to be brought near.
+type nearing struct {
+	places [2 * touchAhead]uintptr
+	n      int
 }
 
-// follow searches on, and loads the entry and what comes behind its names.
-func (m *Memory) follow(l *looked, names int) uint64 {
+func (a *nearing) add(at unsafe.Pointer) {
+	if a.n == len(a.places) {
+		a.now()
+	}
+	a.places[a.n] = uintptr(at)
+	a.n++
+}
+
+func (a *nearing) now() {
+	prefetch(&a.places[0], a.n)
+	a.n = 0
+}
+
+const (
+	cacheLine = 64  // bytes that come near at once, at least
+	nearMost  = 512 // bytes of an entry that are brought near
+)
+
+// start is the slot where the search for a hash starts.
+func (m *Memory) start(l *looked) unsafe.Pointer {
+	tag := l.hash >> refBits
+	s := &l.part.segments[l.part.segmentOf(tag)]
+	return unsafe.Add(m.at(s.ref), tag&(uint64(1)<<s.log-1)<<3)
+}
+
+// follow searches on, and brings the entry near: its head, and as many bytes.
+func (m *Memory) follow(l *looked, bytes int, near *nearing) {
 	tag := l.hash >> refBits
 	s := &l.part.segments[l.part.segmentOf(tag)]
 	slots, mask := m.at(s.ref), uint64(1)<<s.log-1
 	for i := tag & mask; ; i = (i + 1) & mask {
 		word := *(*uint64)(unsafe.Add(slots, i<<3))
-		if word>>refBits == tag && word != 0 {
-			l.e, l.released = m.at(word&refMask), m.released
-			return uint64(*(*uint32)(l.e)) + uint64(*(*byte)(unsafe.Add(l.e, l.part.head+min(names, 64))))
-		}
 		if word == 0 {
-			return 0
+			return
+		}
+		if word>>refBits == tag {
+			l.e, l.released = m.at(word&refMask), m.released
+			// The first byte behind them is of the value.
+			end := int(uintptr(l.e)&(cacheLine-1)) + min(l.part.head+bytes, nearMost)
+			for line := 0; line <= end; line += cacheLine {
+				near.add(unsafe.Add(l.e, line))
+			}
+			return
 		}
 	}
 }
@@ -64,10 +89,13 @@ func (m *Memory) getLooked(l *looked, key, subkey []byte) (value []byte, version
 	return m.read(l.part, l.e, len(key)+len(subkey))
 }
 
-// putLooked is put for an entry that was looked for. It may not know its hash.
+// putLooked is put for an entry that was looked for.
 func (m *Memory) putLooked(l *looked, key, subkey, value []byte) error {
 	if !m.is(l, key, subkey) || valueLen(l.e) != len(value) {
-		return m.put(l.part, hashOf(key, subkey), key, subkey, value)
+		if l.hash == 0 {
+			l.hash = hashOf(key, subkey)
+		}
+		return m.put(l.part, l.hash, key, subkey, value)
 	}
 	m.renew(l.part, l.e)
 	copy(unsafe.Slice((*byte)(unsafe.Add(l.e, l.part.head+len(key)+len(subkey))), len(value)), value)
@@ -106,55 +134,11 @@ func (t *lately) recall(op *nextOp) bool {
 	t.wrote = true
 	for i := t.next; i < min(t.next+latelyAhead, len(t.found)); i++ {
 		if f := &t.found[i]; f.table == op.table && f.memory.is(&f.looked, op.key, op.subkey) {
-			op.looked, op.memory = f.looked, f.memory
+			// Its place may have had another key when it was found, with another hash.
+			op.looked, op.memory, op.hash = f.looked, f.memory, 0
 			t.next = i + 1
 			return true
 		}
 	}
 	return false
-}
-
-// Found is what Memory.Find knows of an entry.
-type Found struct{ looked }
-
-// Find looks for many entries at once, which costs much less than one after the other.
-// What it finds is for GetFound and PutFound with the same places; other changes of the
-// backend may come between.
-func (m *Memory) Find(places []Place, found []Found) {
-	sum := uint64(0)
-	for len(places) > 0 {
-		n := min(len(places), touchAhead)
-		for i := range n {
-			p := &places[i]
-			l := &found[i].looked
-			l.e, l.hash = nil, withSubkey(keygroup.Hash(p.Key), p.Subkey)
-			if l.part, _ = m.part(p.Group, p.Table); l.part != nil {
-				sum += m.start(l)
-			}
-		}
-		for i := range n {
-			if l := &found[i].looked; l.part != nil {
-				sum += m.follow(l, len(places[i].Key)+len(places[i].Subkey))
-			}
-		}
-		places, found = places[n:], found[n:]
-	}
-	m.touched += sum
-}
-
-// GetFound is Get of an entry that Find was asked for.
-func (m *Memory) GetFound(p *Place, f *Found) (value []byte, version uint32, ok bool, err error) {
-	if f.part == nil {
-		return m.Get(p.Group, p.Table, p.Key, p.Subkey)
-	}
-	value, version, ok = m.getLooked(&f.looked, p.Key, p.Subkey)
-	return value, version, ok, nil
-}
-
-// PutFound is Put of an entry that Find was asked for.
-func (m *Memory) PutFound(p *Place, f *Found, value []byte) error {
-	if f.part == nil || f.e == nil {
-		return m.Put(p.Group, p.Table, p.Key, p.Subkey, value)
-	}
-	return m.putLooked(&f.looked, p.Key, p.Subkey, value)
 }

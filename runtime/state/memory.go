@@ -40,6 +40,7 @@ type Memory struct {
 
 	keys    []keyPlace // of ScanKeys, used again
 	touched uint64
+	nearing nearing
 }
 
 // mark is where a checkpoint lies in the epochs: it holds the changes up to its own.

@@ -123,9 +123,14 @@ func (r *region) grow(need int) error {
 	if err := unix.Mprotect(r.reserved[r.usable:size], unix.PROT_READ|unix.PROT_WRITE); err != nil {
 		return fmt.Errorf("take %d bytes for state: %w", size-r.usable, err)
 	}
-	if r.usable >= smallRegion {
-		// Without huge pages it is slower, no less right.
-		_ = unix.Madvise(r.reserved[r.usable:size], unix.MADV_HUGEPAGE)
+	if size > smallRegion {
+		// Without huge pages it is slower, no less right. What is in use already the
+		// system puts together when it has the time.
+		from := r.usable
+		if from <= smallRegion {
+			from = 0
+		}
+		_ = unix.Madvise(r.reserved[from:size], unix.MADV_HUGEPAGE)
 	}
 	r.usable = size
 	return nil

@@ -17,7 +17,7 @@ type Tables struct {
 	disk           *Disk // keyed, if it is one
 	ahead          []nextOp
 	lately         lately
-	touched        uint64
+	near           nearing
 
 	visit    func(key []byte) bool // of the ScanKeys at hand
 	visitKey func(key []byte) bool // hands on to visit; made once

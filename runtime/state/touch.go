@@ -1,27 +1,73 @@
 package state
 
+import "github.com/wasmill/wasmill/runtime/keygroup"
+
 // Place names an entry of a keyed table.
 type Place struct {
 	Group, Table int
 	Key, Subkey  []byte
+	// SubkeyHash is keygroup.Hash of the subkey, if that is at hand; 0: it is not.
+	SubkeyHash uint64
+	// Size is about how many bytes of the value will be read; few are near anyway.
+	Size int
 }
 
-// TouchAll is Touch for many entries: their hashes are made first, so that nothing comes
-// between the loads and as many of them overlap as the machine can bear.
-func (m *Memory) TouchAll(places []Place) {
-	var parts [touchAhead]*part
-	var hashes [touchAhead]uint64
+// hash is the hash of the entry.
+func (p *Place) hash() uint64 {
+	hash := keygroup.Hash(p.Key)
+	switch {
+	case len(p.Subkey) == 0:
+		return hash
+	case p.SubkeyHash == 0:
+		return withSubkey(hash, p.Subkey)
+	}
+	return mix(hash, p.SubkeyHash)
+}
+
+// Found is what Memory.Find knows of an entry.
+type Found struct{ looked }
+
+// Find looks for many entries at once, which costs much less than one after the other.
+// What it finds is for GetFound and PutFound with the same places; other changes of the
+// backend may come between.
+func (m *Memory) Find(places []Place, found []Found) {
+	near := &m.nearing
 	for len(places) > 0 {
-		some := places[:min(len(places), touchAhead)]
-		places = places[len(some):]
-		for i := range some {
-			parts[i], _ = m.part(some[i].Group, some[i].Table)
-			hashes[i] = hashOf(some[i].Key, some[i].Subkey)
-		}
-		for i := range some {
-			if parts[i] != nil {
-				m.touch(parts[i], hashes[i], len(some[i].Key)+len(some[i].Subkey))
+		n := min(len(places), touchAhead)
+		for i := range n {
+			p, l := &places[i], &found[i].looked
+			l.e, l.hash = nil, p.hash()
+			if l.part, _ = m.part(p.Group, p.Table); l.part != nil {
+				near.add(m.start(l))
 			}
 		}
+		near.now()
+		for i := range n {
+			if l := &found[i].looked; l.part != nil {
+				m.follow(l, len(places[i].Key)+len(places[i].Subkey)+places[i].Size, near)
+			}
+		}
+		near.now()
+		places, found = places[n:], found[n:]
 	}
+}
+
+// GetFound is Get of an entry that Find was asked for.
+func (m *Memory) GetFound(p *Place, f *Found) (value []byte, version uint32, ok bool, err error) {
+	if f.part == nil {
+		return m.Get(p.Group, p.Table, p.Key, p.Subkey)
+	}
+	value, version, ok = m.getLooked(&f.looked, p.Key, p.Subkey)
+	return value, version, ok, nil
+}
+
+// PutFound is Put of an entry that Find was asked for.
+func (m *Memory) PutFound(p *Place, f *Found, value []byte) error {
+	if f.part == nil {
+		return m.Put(p.Group, p.Table, p.Key, p.Subkey, value)
+	}
+	if err := checkEntry(p.Key, p.Subkey, len(value)); err != nil {
+		return err
+	}
+	return m.putLooked(&f.looked, p.Key, p.Subkey, value)
 }

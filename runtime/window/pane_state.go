@@ -13,20 +13,22 @@ import (
 func (p *panes) accumulate(from int) (int, error) {
 	g := &p.calls
 	g.reset()
-	p.kept, p.keeps = p.kept[:0], p.keeps[:0]
+	p.kept, p.keeps, p.places = p.kept[:0], p.keeps[:0], p.places[:0]
 	indexes := p.Output.indexes[:0]
 	to, touched, mixed := from, from, false
 	for ; to < len(p.gather.entries) && to < from+callEntries && len(g.buf) < callBytes; to++ {
 		e := &p.gather.entries[to]
 		mixed = mixed || e.pane != p.gather.entries[from].pane
 		if to >= touched {
-			touched = p.touch(to)
+			touched = p.look(to)
 		}
 		l := &p.local[e.pane]
-		acc, _, ok, err := p.Backend.Get(int(e.group), p.Table+tableData, p.dataKey(l), e.key)
+		acc, ok, err := p.get(to - from)
 		if err == nil && p.rings {
-			p.keeps = append(p.keeps, span{len(p.kept), len(acc)})
-			p.kept = append(p.kept, acc...)
+			if p.memory == nil {
+				p.keeps = append(p.keeps, span{len(p.kept), len(acc)})
+				p.kept = append(p.kept, acc...)
+			}
 			acc, ok, err = ringFind(acc, l.number)
 		}
 		if err != nil {
@@ -56,16 +58,19 @@ func (p *panes) putAll(from, to int, mixed bool, answers replies) error {
 		e := &p.gather.entries[i]
 		l := &p.local[e.pane]
 		if p.rings {
-			k := p.keeps[i-from]
-			ring := p.kept[k.offset : k.offset+k.size]
-			if mixed {
-				ring, _, _, err = p.Backend.Get(int(e.group), p.Table+tableData, nil, e.key)
+			var ring []byte
+			if mixed || p.memory != nil {
+				ring, _, err = p.get(i - from)
+				p.usual = len(ring)
+			} else {
+				k := p.keeps[i-from]
+				ring = p.kept[k.offset : k.offset+k.size]
 			}
 			if err == nil {
-				err = p.putRing(e, ring, acc)
+				err = p.putRing(i-from, e, ring, acc)
 			}
 		} else {
-			err = p.Backend.Put(int(e.group), p.Table+tableData, l.key[:8], e.key, acc)
+			err = p.set(i-from, acc)
 		}
 		if err == nil {
 			err = p.openFor(l, int(e.group))
@@ -77,28 +82,50 @@ func (p *panes) putAll(from, to int, mixed bool, answers replies) error {
 	return answers.end()
 }
 
-// touchAhead is how many entries are brought near at once: a backend's loads overlap if
+// lookAhead is how many entries are looked for at once: a backend's loads overlap if
 // nothing comes between them.
-const touchAhead = 32
+const lookAhead = 32
 
-// touch brings near what the backend has of the next entries, and returns the one after
+// look brings near what the backend has of the next entries, and returns the one after
 // them.
-func (p *panes) touch(from int) int {
-	to := min(from+touchAhead, len(p.gather.entries))
-	p.places = p.places[:0]
+func (p *panes) look(from int) int {
+	to, first := min(from+lookAhead, len(p.gather.entries)), len(p.places)
 	for i := from; i < to; i++ {
 		e := &p.gather.entries[i]
-		p.places = append(p.places, state.Place{Group: int(e.group), Table: p.Table + tableData, Key: p.dataKey(&p.local[e.pane]), Subkey: e.key})
+		p.places = append(p.places, state.Place{
+			Group: int(e.group), Table: p.Table + tableData, Key: p.dataKey(&p.local[e.pane]), Subkey: e.key, SubkeyHash: e.hash, Size: p.usual,
+		})
 	}
-	if p.toucher != nil {
-		p.toucher.TouchAll(p.places)
+	if p.memory != nil {
+		p.found = slices.Grow(p.found[:first], to-from)[:len(p.places)]
+		p.memory.Find(p.places[first:], p.found[first:])
 		return to
 	}
-	for i := range p.places {
+	for i := first; i < len(p.places); i++ {
 		t := &p.places[i]
 		p.Backend.Touch(t.Group, t.Table, t.Key, t.Subkey)
 	}
 	return to
+}
+
+// get reads the data of an entry of the call, by its number there.
+func (p *panes) get(n int) (value []byte, ok bool, err error) {
+	at := &p.places[n]
+	if p.memory != nil {
+		value, _, ok, err = p.memory.GetFound(at, &p.found[n])
+	} else {
+		value, _, ok, err = p.Backend.Get(at.Group, at.Table, at.Key, at.Subkey)
+	}
+	return value, ok, err
+}
+
+// set writes it.
+func (p *panes) set(n int, value []byte) error {
+	at := &p.places[n]
+	if p.memory != nil {
+		return p.memory.PutFound(at, &p.found[n], value)
+	}
+	return p.Backend.Put(at.Group, at.Table, at.Key, at.Subkey, value)
 }
 
 // store keeps the records of entries.
@@ -106,7 +133,8 @@ func (p *panes) store() error {
 	touched := 0
 	for i := range p.gather.entries {
 		if i >= touched {
-			touched = p.touch(i)
+			p.places = p.places[:0]
+			touched = p.look(i)
 		}
 		e := &p.gather.entries[i]
 		l := &p.local[e.pane]

@@ -28,12 +28,14 @@ type panes struct {
 	fires   []int32         // entries to fire, in the order of their records
 	firing  [64]uint64      // a set of their keys' hashes, by 12 bits
 	merger  merger
-	toucher interface{ TouchAll([]state.Place) } // the backend, if it can; else nil
-	places  []state.Place                        // scratch of touch
-	paneKey []byte                               // scratch
-	value   []byte                               // scratch
-	kept    []byte                               // the rings of a call
-	keeps   []span                               // in kept, by entry
+	memory  *state.Memory // the backend, if it is one: a shorter way to it
+	places  []state.Place // of the entries of a call
+	found   []state.Found // at these places, in memory
+	usual   int           // bytes of a ring, by the last one
+	paneKey []byte        // scratch
+	value   []byte        // scratch
+	kept    []byte        // the rings of a call
+	keeps   []span        // in kept, by entry
 }
 
 // localPane is a pane of the batch being processed.
@@ -64,7 +66,7 @@ func newPanes(c *core) (*panes, error) {
 	}
 	first, last := p.assigner.panes(0)
 	p.rings = c.Aggregator != nil && first < last
-	p.toucher, _ = c.Backend.(interface{ TouchAll([]state.Place) })
+	p.memory, _ = c.Backend.(*state.Memory)
 	p.due, p.dead = p.assigner.due(c.watermark), p.assigner.due(behind(c.watermark, c.lateness))
 	for i := range n {
 		p.stored[i] = Beginning

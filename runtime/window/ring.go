@@ -66,6 +66,11 @@ func (p *panes) ringPut(out, ring []byte, pane int64, acc []byte, dead int64) ([
 	if err != nil {
 		return nil, err
 	}
+	if at := p.ringPlace(b, pane, len(acc), dead); at > 0 && 4*(ringHead+len(b)) >= len(ring) {
+		out = append(out[:0], ring...)
+		copy(out[ringHead+at:], acc)
+		return out, nil
+	}
 	out = append(out[:0], 0, 0, 0, 0)
 	written := false
 	for len(b) > 0 {
@@ -103,14 +108,38 @@ func (p *panes) ringPut(out, ring []byte, pane int64, acc []byte, dead int64) ([
 	return out, nil
 }
 
-// putRing writes the accumulator of an entry into its ring.
-func (p *panes) putRing(e *entry, ring, acc []byte) error {
+// ringPlace is where the accumulator of a pane lies among the panes, if one of that size
+// can take its place and no other pane goes; else 0.
+func (p *panes) ringPlace(b []byte, pane int64, size int, dead int64) int {
+	for rest := b; len(rest) > 0; {
+		at, acc, next, err := ringNext(rest)
+		if err != nil {
+			return 0
+		}
+		if at == pane {
+			if len(acc) != size {
+				return 0
+			}
+			return len(b) - len(next) - size
+		}
+		if len(rest) == len(b) { // the first: those behind it live longer
+			if _, last := p.assigner.windows(at); last <= dead {
+				return 0
+			}
+		}
+		rest = next
+	}
+	return 0
+}
+
+// putRing writes the accumulator of an entry of the call into its ring.
+func (p *panes) putRing(n int, e *entry, ring, acc []byte) error {
 	_, dead := p.seen(int(e.group))
 	var err error
 	if p.value, err = p.ringPut(p.value, ring, p.local[e.pane].number, acc, dead); err != nil {
 		return err
 	}
-	return p.Backend.Put(int(e.group), p.Table+tableData, nil, e.key, p.value)
+	return p.set(n, p.value)
 }
 
 // fireRings gives the result of a window for the keys of a group, and forgets those

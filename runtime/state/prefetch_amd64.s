@@ -1,0 +1,16 @@
+#include "textflag.h"
+
+// func prefetch(places *uintptr, n int)
+TEXT ·prefetch(SB), NOSPLIT, $0-16
+	MOVQ places+0(FP), SI
+	MOVQ n+8(FP), CX
+	TESTQ CX, CX
+	JEQ done
+next:
+	MOVQ (SI), AX
+	PREFETCHT0 (AX)
+	ADDQ $8, SI
+	DECQ CX
+	JNE next
+done:
+	RET
