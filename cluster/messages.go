@@ -52,6 +52,8 @@ type (
 		Checkpoint uint64  `json:"checkpoint"`
 		Task       TaskRef `json:"task"`
 		Reason     string  `json:"reason"`
+		// NotYet says that nothing failed: the task is not far enough.
+		NotYet bool `json:"notYet,omitempty"`
 	}
 	// TaskFinished says that a task came to the end of its input. What it leaves is part
 	// of every later checkpoint.

@@ -34,6 +34,7 @@ type (
 		Now        time.Time
 		Checkpoint uint64
 		Reason     string
+		NotYet     bool // nothing failed
 	}
 	// Ended says that a task came to its end; what it leaves is part of every later
 	// checkpoint.
@@ -142,6 +143,11 @@ func (c *Checkpoints) Step(e CheckpointEvent) []CheckpointAction {
 		}
 	case Declined:
 		if c.pending[e.Checkpoint] != nil && c.writing != e.Checkpoint {
+			if e.NotYet {
+				delete(c.pending, e.Checkpoint)
+				c.lastEnd = e.Now
+				return []CheckpointAction{Aborted{Checkpoint: e.Checkpoint, Reason: e.Reason}}
+			}
 			return c.abort(e.Now, e.Checkpoint, e.Reason)
 		}
 	case Ended:

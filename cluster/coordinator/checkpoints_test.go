@@ -121,6 +121,8 @@ func parseCheckpointEvent(t *testing.T, f []string) CheckpointEvent {
 		return Acked{Now: now, Checkpoint: number(2), Task: task(3), Snapshots: left(task(3), 4)}
 	case "declined":
 		return Declined{Now: now, Checkpoint: number(2), Reason: "disk full"}
+	case "not-yet":
+		return Declined{Now: now, Checkpoint: number(2), Reason: "first inputs are being read", NotYet: true}
 	case "ended":
 		return Ended{Now: now, Task: task(2), Snapshots: left(task(2), 3)}
 	case "logged":

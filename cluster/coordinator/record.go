@@ -70,7 +70,7 @@ func (c *Coordinator) checkpointMessage(m cluster.Message) {
 		}
 	case cluster.CheckpointDeclined:
 		if m.AttemptRef == ref {
-			c.stepCheckpoints(Declined{Now: now, Checkpoint: m.Checkpoint, Reason: m.Reason})
+			c.stepCheckpoints(Declined{Now: now, Checkpoint: m.Checkpoint, Reason: m.Reason, NotYet: m.NotYet})
 		}
 	case cluster.TaskFinished:
 		if m.AttemptRef == ref {

@@ -165,6 +165,12 @@ func (a *attempt) decline(m *share, checkpoint uint64, reason string) {
 	a.worker.send(cluster.CheckpointDeclined{AttemptRef: a.ref, Checkpoint: checkpoint, Task: ref, Reason: reason})
 }
 
+// notYet says of a checkpoint that the task is not far enough for it.
+func (a *attempt) notYet(m *share, checkpoint uint64) {
+	ref := cluster.TaskRef{Task: m.task.ID, Subtask: m.subtask}
+	a.tell(cluster.CheckpointDeclined{AttemptRef: a.ref, Checkpoint: checkpoint, Task: ref, Reason: "inputs that come first are being read", NotYet: true})
+}
+
 // snapshots makes what a manifest lists of a task's checkpoint. What sinks staged with
 // earlier checkpoints that were not completed is part of this one, too.
 func (a *attempt) snapshots(m *share, c task.Checkpoint) []cluster.Snapshot {

@@ -118,6 +118,8 @@ func (t *Task) do(ctx context.Context, s step) error {
 		return t.checkpoint(ctx, uint64(s.value))
 	case overtake:
 		return t.overtake(ctx, uint64(s.value))
+	case notYet:
+		t.config.NotYet(uint64(s.value))
 	case giveUp:
 		t.control(exchange.Abort, s.value)
 	case advance:

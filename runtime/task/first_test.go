@@ -41,6 +41,10 @@ func TestMergeReadsFirstInputsFirst(t *testing.T) {
 		"barriers align behind it": {[]bool{true, false}, "pause 1", []event{
 			{0, idle, 0, "resume 1"}, {0, barrier, 1, "begin 1, pause 0"}, {1, barrier, 1, "snapshot 1, resume 0, resume 1"},
 		}},
+		"no checkpoint before": {[]bool{true, false}, "pause 1", []event{
+			{0, barrier, 1, "not-yet 1, give-up 1"}, {0, abort, 1, ""}, {0, barrier, 2, "not-yet 2, give-up 2"}, {0, end, 0, "resume 1"},
+			{1, barrier, 2, ""}, {1, barrier, 3, "begin 3, snapshot 3, resume 1"},
+		}},
 		"what was given up does not let the others go": {[]bool{true, false}, "pause 1", []event{
 			{0, abort, 1, "give-up 1"}, {0, idle, 0, "resume 1"},
 		}},

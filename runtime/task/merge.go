@@ -63,6 +63,7 @@ const (
 	snapshot   // checkpoint value: every channel has come to its barrier
 	overtake   // checkpoint value: take it ahead of barriers that have not come
 	catch      // channel value: what it has in front of its barrier is in flight
+	notYet     // checkpoint value: channels are held back until others have been read
 	giveUp     // checkpoint value
 	finish     // every channel has ended
 )
@@ -206,6 +207,9 @@ func (m *merge) barrier(channel int, checkpoint uint64) (steps []step) {
 	if checkpoint <= m.done || checkpoint < m.aligning {
 		return nil
 	}
+	if m.first > 0 {
+		return m.decline(checkpoint)
+	}
 	if checkpoint > m.aligning && m.aligning != 0 {
 		steps = m.abort(m.aligning) // a later one overtakes it
 	}
@@ -225,6 +229,13 @@ func (m *merge) barrier(channel int, checkpoint uint64) (steps []step) {
 	return m.complete(steps)
 }
 
+// decline gives a checkpoint up that can't be taken: the barriers of channels that are
+// held back would not come before what is in front of them is read.
+func (m *merge) decline(checkpoint uint64) []step {
+	m.done = checkpoint
+	return []step{{notYet, int64(checkpoint)}, {giveUp, int64(checkpoint)}}
+}
+
 // complete takes the snapshot when every open channel has come to its barrier (D2).
 func (m *merge) complete(steps []step) []step {
 	if m.aligning == 0 || m.open == 0 || m.arrived < m.open {
@@ -239,6 +250,9 @@ func (m *merge) complete(steps []step) []step {
 func (m *merge) overtake(checkpoint uint64) (steps []step) {
 	if !m.aligned || m.open == 0 || checkpoint <= m.done || checkpoint < m.aligning {
 		return nil
+	}
+	if m.first > 0 {
+		return m.decline(checkpoint)
 	}
 	if checkpoint > m.aligning && m.aligning != 0 {
 		steps = m.abort(m.aligning)

@@ -12,7 +12,7 @@ import (
 
 var stepNames = map[stepKind]string{
 	advance: "advance", becomeIdle: "idle", becomeActive: "active", pause: "pause", resume: "resume",
-	beginAlign: "begin", snapshot: "snapshot", overtake: "overtake", catch: "catch", giveUp: "give-up", finish: "finish",
+	beginAlign: "begin", snapshot: "snapshot", overtake: "overtake", catch: "catch", notYet: "not-yet", giveUp: "give-up", finish: "finish",
 }
 
 func stepsOf(steps []step) string {

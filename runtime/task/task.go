@@ -64,6 +64,8 @@ type Config struct {
 	Commands <-chan Command
 	// Report takes a checkpoint of the task, on its goroutine.
 	Report func(Checkpoint)
+	// NotYet is told of a checkpoint that can't be taken while first inputs are read.
+	NotYet func(checkpoint uint64)
 	// Restore is where the operators go on, by name. Those that are not in it begin from
 	// nothing.
 	Restore map[string]Restored
