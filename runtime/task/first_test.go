@@ -83,7 +83,13 @@ func TestATaskReadsFirstInputsFirst(t *testing.T) {
 	s.write(1, event(1, "x", "table"))
 	s.turns()
 	s.said("first", "a process 1 table", "> table")
+	s.control(1, exchange.Barrier, 1)
+	s.turns()
+	s.said("no checkpoint meanwhile", "not yet 1", "> abort 1")
 	s.control(1, exchange.End, 0)
 	s.turns()
 	s.said("then", "a process 0 lookup", "> lookup")
+	s.control(0, exchange.Barrier, 2)
+	s.turns()
+	s.said("and checkpoints", "a barrier 2", "> barrier 2")
 }

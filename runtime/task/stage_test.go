@@ -216,6 +216,7 @@ func open(t *testing.T, p *graph.Plan, opener Opener, log *[]string, config Conf
 	config.Plan, config.Task, config.Opener = p, p.Tasks[0], opener
 	config.Failed, config.Cause = s.hub.Failed(), s.hub.Err
 	config.Report = func(c Checkpoint) { s.took = append(s.took, c) }
+	config.NotYet = func(checkpoint uint64) { *log = append(*log, fmt.Sprintf("not yet %d", checkpoint)) }
 	var err error
 	if p.Operators[0].Role != graph.RoleSource {
 		config.Inbox, err = s.hub.Inbox("task", 0, []exchange.Channel{{Edge: 0, From: 0}, {Edge: 0, From: 1}}, local)
