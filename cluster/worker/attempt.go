@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -77,6 +78,16 @@ func (a *attempt) folder() snapshots.Folder {
 // dir is where the attempt keeps files while it runs.
 func (a *attempt) dir() string {
 	return filepath.Join(a.worker.config.Dir, a.ref.Job.Namespace, a.ref.Job.Name, a.ref.Attempt.String())
+}
+
+// clean removes the folders of state on disk, which the backends have emptied.
+func (a *attempt) clean() {
+	if a.worker.config.Dir == "" {
+		return
+	}
+	if err := os.RemoveAll(a.dir()); err != nil {
+		a.worker.config.Logger.Warn("folder of an attempt stays behind", "err", err)
+	}
 }
 
 // mine reports whether a subtask runs on this worker.
@@ -193,6 +204,7 @@ func (a *attempt) stop(drop bool) {
 	a.mu.Unlock()
 	<-a.readied
 	a.tasks.Wait()
+	a.clean()
 	if drop {
 		a.abort()
 	}

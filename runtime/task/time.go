@@ -184,6 +184,10 @@ func (t *Task) tellTime(ctx context.Context) error {
 		if n.ticking == nil {
 			continue
 		}
+		if err := t.makeRoom(ctx); err != nil {
+			return err
+		}
+		t.dirty = true // its guest may hold something back
 		call := n.enter()
 		err := n.ticking.Tick(now)
 		n.leave(call)
