@@ -18,6 +18,8 @@ guests: guests-go $(foreach l,c cpp ts,$(call guests_of,$(l))) ## toolchains int
 guests-go: $(call guests_of,go)
 guests-quakes: $(filter examples/quakes/%,$(call guests_of,go))
 
+bench: $(filter cmd/wasmill-bench/guests/%,$(call guests_of,c)) sdk/c/example/running.wasm sdk/go/example/running.wasm minio
+
 .SECONDEXPANSION:
 
 %.wasm: %/main.go $$(wildcard $$*/*.go) $(wildcard sdk/go/*.go sdk/go/config/*.go sdk/go/go.mod) go.mod
