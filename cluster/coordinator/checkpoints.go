@@ -22,6 +22,8 @@ type (
 	}
 	// Ticked lets time pass.
 	Ticked struct{ Now time.Time }
+	// Requested asks for a checkpoint as soon as one can be taken, whatever the interval.
+	Requested struct{ Now time.Time }
 	// Acked brings a subtask's snapshot.
 	Acked struct {
 		Now        time.Time
@@ -51,12 +53,13 @@ type (
 	}
 )
 
-func (Began) checkpointEvent()    {}
-func (Ticked) checkpointEvent()   {}
-func (Acked) checkpointEvent()    {}
-func (Declined) checkpointEvent() {}
-func (Ended) checkpointEvent()    {}
-func (Logged) checkpointEvent()   {}
+func (Began) checkpointEvent()     {}
+func (Ticked) checkpointEvent()    {}
+func (Requested) checkpointEvent() {}
+func (Acked) checkpointEvent()     {}
+func (Declined) checkpointEvent()  {}
+func (Ended) checkpointEvent()     {}
+func (Logged) checkpointEvent()    {}
 
 // CheckpointAction is what is to be done.
 type CheckpointAction interface{ checkpointAction() }
@@ -105,6 +108,7 @@ type Checkpoints struct {
 	pending map[uint64]*pendingCheckpoint
 	writing uint64 // whose manifest is being written, 0 if none
 
+	requested          bool
 	lastStart, lastEnd time.Time
 	failures           int // in a row
 	final              bool
@@ -136,6 +140,9 @@ func (c *Checkpoints) Step(e CheckpointEvent) []CheckpointAction {
 		c.next, c.lastStart, c.lastEnd = e.Next, e.Now, e.Now
 	case Ticked:
 		return append(c.expire(e.Now), c.start(e.Now)...)
+	case Requested:
+		c.requested = true
+		return c.start(e.Now)
 	case Acked:
 		if p := c.pending[e.Checkpoint]; p != nil && c.running[e.Task] {
 			p.acks[e.Task] = e.Snapshots
@@ -162,15 +169,18 @@ func (c *Checkpoints) Step(e CheckpointEvent) []CheckpointAction {
 func (c *Checkpoints) Next() uint64 { return c.next }
 
 func (c *Checkpoints) start(now time.Time) []CheckpointAction {
-	if c.pace.Interval == 0 || c.next == 0 || c.final || len(c.running) == 0 || len(c.pending) >= max(1, c.pace.MaxConcurrent) ||
-		now.Sub(c.lastStart) < c.pace.Interval || now.Sub(c.lastEnd) < c.pace.MinPause {
+	if c.next == 0 || c.final || len(c.running) == 0 || len(c.pending) >= max(1, c.pace.MaxConcurrent) || !c.requested && !c.due(now) {
 		return nil
 	}
 	n := c.next
 	c.next++
-	c.lastStart = now
+	c.lastStart, c.requested = now, false
 	c.pending[n] = &pendingCheckpoint{started: now, acks: map[cluster.TaskRef][]cluster.Snapshot{}}
 	return []CheckpointAction{Trigger{Checkpoint: n}}
+}
+
+func (c *Checkpoints) due(now time.Time) bool {
+	return c.pace.Interval > 0 && now.Sub(c.lastStart) >= c.pace.Interval && now.Sub(c.lastEnd) >= c.pace.MinPause
 }
 
 // expire gives up checkpoints that take too long. One whose manifest is being written

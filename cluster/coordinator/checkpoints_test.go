@@ -117,6 +117,8 @@ func parseCheckpointEvent(t *testing.T, f []string) CheckpointEvent {
 		return Began{Now: now, Next: number(2)}
 	case "tick":
 		return Ticked{Now: now}
+	case "requested":
+		return Requested{Now: now}
 	case "ack":
 		return Acked{Now: now, Checkpoint: number(2), Task: task(3), Snapshots: left(task(3), 4)}
 	case "declined":

@@ -36,6 +36,7 @@ type Config struct {
 	From      *snapshots.Manifest // to start from; nil: from nothing
 	Next      uint64              // number of the first checkpoint
 	Observe   func(Observation)   // told of every change and heartbeat; may be nil
+	Requests  <-chan Request      // for checkpoints, beside those of the interval; may be nil
 	Logger    *slog.Logger
 
 	WorkerTimeout time.Duration // without a heartbeat a worker is lost
@@ -53,6 +54,11 @@ type History interface {
 	// A transient error is worth another attempt.
 	Latest(ctx context.Context, doubt bool) (*snapshots.Manifest, error)
 }
+
+// Request asks for a checkpoint of the running job. Done, which must not block, is told
+// how it ended: nil when one that was taken since is complete. A job that comes to its end
+// first answers nothing.
+type Request struct{ Done func(error) }
 
 // Observation is the job as the coordinator sees it.
 type Observation struct {
@@ -81,6 +87,8 @@ type Coordinator struct {
 	members map[string]*member
 	stats   map[id.Subtask]cluster.Stats
 	phases  *phases
+	asked   []Request            // no checkpoint was triggered since
+	asking  map[uint64][]Request // by the checkpoint that was
 	// recording counts the manifests on their way into the log. No attempt starts before
 	// they are there or refused: it would clean up what they list.
 	recording int
@@ -104,7 +112,7 @@ func New(c Config) *Coordinator {
 	c.JoinTimeout = cmp.Or(c.JoinTimeout, DefaultJoinTimeout)
 	return &Coordinator{
 		config: c, job: NewJob(c.Plan, c.Term), from: c.From, next: c.Next,
-		members: map[string]*member{}, stats: map[id.Subtask]cluster.Stats{}, later: make(chan func(), 16),
+		members: map[string]*member{}, stats: map[id.Subtask]cluster.Stats{}, asking: map[uint64][]Request{}, later: make(chan func(), 16),
 	}
 }
 
@@ -127,6 +135,8 @@ func (c *Coordinator) Run(ctx context.Context) (Result, error) {
 			c.receive(e)
 		case f := <-c.later:
 			f()
+		case r := <-c.config.Requests:
+			c.request(r)
 		case <-canceled:
 			canceled = nil
 			c.step(CancelRequested{})

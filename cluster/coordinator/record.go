@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -53,8 +54,31 @@ func (c *Coordinator) beginCheckpoints() {
 	if c.checkpoints != nil {
 		c.next = max(c.next, c.checkpoints.Next())
 	}
+	for n, waiting := range c.asking { // of the attempt before
+		c.asked = append(c.asked, waiting...)
+		delete(c.asking, n)
+	}
 	c.checkpoints = NewCheckpoints(c.config.Plan.Checkpoint, tasks(c.config.Plan))
 	c.stepCheckpoints(Began{Now: time.Now(), Next: c.next})
+	if len(c.asked) > 0 {
+		c.stepCheckpoints(Requested{Now: time.Now()})
+	}
+}
+
+// request has a checkpoint taken, when records flow.
+func (c *Coordinator) request(r Request) {
+	c.asked = append(c.asked, r)
+	if c.checkpoints != nil {
+		c.stepCheckpoints(Requested{Now: time.Now()})
+	}
+}
+
+// answer tells those who asked what became of a checkpoint.
+func (c *Coordinator) answer(checkpoint uint64, err error) {
+	for _, r := range c.asking[checkpoint] {
+		r.Done(err)
+	}
+	delete(c.asking, checkpoint)
 }
 
 // checkpointMessage feeds the checkpoints of the running attempt (C2).
@@ -85,15 +109,18 @@ func (c *Coordinator) stepCheckpoints(e CheckpointEvent) {
 	for _, a := range c.checkpoints.Step(e) {
 		switch a := a.(type) {
 		case Trigger:
+			c.asking[a.Checkpoint], c.asked = c.asked, nil
 			c.toAll(cluster.TriggerCheckpoint{AttemptRef: ref, Checkpoint: a.Checkpoint})
 		case WriteManifest:
 			c.record(a)
 		case Completed:
 			log.Info("checkpoint completed", "checkpoint", a.Checkpoint)
 			c.commit(a)
+			c.answer(a.Checkpoint, nil)
 		case Aborted:
 			log.Info("checkpoint aborted", "checkpoint", a.Checkpoint, "reason", a.Reason)
 			c.toAll(cluster.CheckpointAborted{AttemptRef: ref, Checkpoint: a.Checkpoint, Reason: a.Reason})
+			c.answer(a.Checkpoint, fmt.Errorf("checkpoint %d: %s", a.Checkpoint, a.Reason))
 		case GiveUp:
 			c.step(AttemptFailed{Cause: cluster.Cause{Class: "transient", Text: "checkpoints fail: " + a.Reason}})
 		}

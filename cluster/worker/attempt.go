@@ -10,7 +10,6 @@ import (
 
 	"github.com/wasmill/wasmill/cluster"
 	"github.com/wasmill/wasmill/host"
-	"github.com/wasmill/wasmill/runtime/connector"
 	"github.com/wasmill/wasmill/runtime/exchange"
 	"github.com/wasmill/wasmill/runtime/graph"
 	"github.com/wasmill/wasmill/runtime/id"
@@ -174,7 +173,7 @@ func (a *attempt) start(started time.Time) {
 func (a *attempt) committer(name string) (operator.Committer, error) {
 	for i := range a.plan.Operators {
 		if op := &a.plan.Operators[i]; op.Name == name {
-			return connector.OpenCommitter(op)
+			return a.worker.config.Connectors.OpenCommitter(op)
 		}
 	}
 	return nil, fmt.Errorf("the plan has no operator %s", name)

@@ -18,7 +18,30 @@ import (
 	"github.com/wasmill/wasmill/sdk/abi"
 )
 
-// opener makes what tasks run: guests with host, the rest with connector.
+// Connectors open what a plan's sources and sinks are.
+type Connectors interface {
+	OpenSource(ctx context.Context, op *graph.Operator, c connector.Context) (operator.Source, error)
+	OpenSink(ctx context.Context, op *graph.Operator, c connector.Context) (operator.Sink, error)
+	// OpenCommitter is nil for operators that stage nothing.
+	OpenCommitter(op *graph.Operator) (operator.Committer, error)
+}
+
+// engine opens the connectors that package connector has.
+type engine struct{}
+
+func (engine) OpenSource(ctx context.Context, op *graph.Operator, c connector.Context) (operator.Source, error) {
+	return connector.OpenSource(ctx, op, c)
+}
+
+func (engine) OpenSink(ctx context.Context, op *graph.Operator, c connector.Context) (operator.Sink, error) {
+	return connector.OpenSink(ctx, op, c)
+}
+
+func (engine) OpenCommitter(op *graph.Operator) (operator.Committer, error) {
+	return connector.OpenCommitter(op)
+}
+
+// opener makes what tasks run: guests with host, the rest with Connectors.
 type opener struct {
 	attempt *attempt
 	modules map[string]*host.Module // by hash; complete after load
@@ -63,6 +86,7 @@ func (o *opener) instance(ctx context.Context, t task.Opening, c operator.Collec
 		Config: op.Module.Config, Env: op.Module.Env, Limits: op.Limits, Collector: c, Logger: log,
 		Metric: a.metricsOf(op.Name, t.Subtask).record,
 		Seed:   seed(job, op.Name, t.Subtask),
+		Now:    func() int64 { return a.worker.config.Clock.Now().UnixMilli() },
 		State:  k.Tables, Timers: k.Timers, Watermark: t.Watermark,
 	})
 	if err != nil {
@@ -138,7 +162,7 @@ func (o *opener) Source(ctx context.Context, t task.Opening) (operator.Source, t
 	if t.Restored != nil {
 		cc.Restore = t.Restored.Splits
 	}
-	s, err := connector.OpenSource(ctx, t.Operator, cc)
+	s, err := o.attempt.worker.config.Connectors.OpenSource(ctx, t.Operator, cc)
 	return s, task.State{}, err
 }
 
@@ -148,7 +172,7 @@ func (o *opener) Sink(ctx context.Context, t task.Opening) (operator.Sink, error
 	if t.Restored != nil {
 		cc.Restore = []operator.Split{}
 	}
-	return connector.OpenSink(ctx, t.Operator, cc)
+	return o.attempt.worker.config.Connectors.OpenSink(ctx, t.Operator, cc)
 }
 
 func (o *opener) context(op *graph.Operator, subtask int) connector.Context {

@@ -44,6 +44,10 @@ type Config struct {
 	// Beat is called with every heartbeat, with what keeps a task from going on, nil if
 	// nothing does. A supervisor listens.
 	Beat func(stuck error)
+	// Connectors open sources and sinks; by default those of the engine.
+	Connectors Connectors
+	// Clock is processing time; the system's by default.
+	Clock task.Clock
 }
 
 // Worker is one worker. Run is called once.
@@ -63,6 +67,12 @@ type Worker struct {
 func New(c Config) *Worker {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
+	}
+	if c.Connectors == nil {
+		c.Connectors = engine{}
+	}
+	if c.Clock == nil {
+		c.Clock = task.SystemClock{}
 	}
 	return &Worker{
 		config: c, events: make(chan cluster.Message, 16), chunks: make(chan cluster.ModuleChunk, 1), ended: make(chan struct{}),

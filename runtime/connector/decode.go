@@ -21,6 +21,7 @@ type decoder struct {
 	keyPath   string // of gjson; "" for none
 	timePath  string
 	now       int64 // for arrival; set at each poll
+	change    record.Kind
 	header    header
 	text      []byte // csv: the JSON object of a row
 	badQuotes bool   // why the last csv row was rejected
@@ -95,9 +96,9 @@ func (d *decoder) checked() bool {
 // add takes key and timestamp from the value, where the job says so, and adds the
 // record; timestamp and key are its own otherwise.
 func (d *decoder) add(out *record.Builder, timestamp int64, key, value []byte) (reason string) {
-	kind := record.Insert
+	kind := d.change
 	if key == nil {
-		kind = record.KeyAbsent
+		kind |= record.KeyAbsent
 	}
 	timestamp = d.stamped(timestamp)
 	// gjson reads strings; nothing it returns is kept.
@@ -119,7 +120,7 @@ func (d *decoder) add(out *record.Builder, timestamp int64, key, value []byte) (
 		if len(own) > record.MaxKeyLen {
 			return fmt.Sprintf("key: field %s has %d bytes, more than %d", d.KeyField, len(own), record.MaxKeyLen)
 		}
-		kind, key = record.Insert, unsafe.Slice(unsafe.StringData(own), len(own))
+		kind, key = d.change, unsafe.Slice(unsafe.StringData(own), len(own))
 	}
 	if size := record.HeaderSize + len(key) + len(value); size > record.MaxSize {
 		return fmt.Sprintf("record of %d bytes is larger than %d", size, record.MaxSize)

@@ -100,6 +100,10 @@ func (t *Task) command(ctx context.Context, c Command) error {
 			n.state.confirm(c.Checkpoint)
 		}
 	case t.head.source != nil && c.Checkpoint > t.lastCheckpoint:
+		// Whoever moves the clock finds what came of it in front of the barrier.
+		if err := t.tellTime(ctx); err != nil {
+			return err
+		}
 		return t.checkpoint(ctx, c.Checkpoint)
 	}
 	return nil
@@ -175,6 +179,7 @@ func (t *Task) checkpoint(ctx context.Context, number uint64) error {
 		t.flight = &flight{Flight: &Flight{left: make(chan struct{})}, checkpoint: number, since: began}
 		c.Flight = t.flight.Flight
 	}
+	t.alarm() // whoever moves the clock is told where to stop before the report
 	t.config.Report(c)
 	return nil
 }

@@ -241,7 +241,7 @@ func (n *node) poll() (operator.Status, error) {
 		return status, n.place(err)
 	}
 	if n.assigned != nil {
-		n.assigned.polled()
+		n.polled()
 	}
 	return status, n.deliver()
 }

@@ -71,6 +71,8 @@ type Config struct {
 	Restore map[string]Restored
 	// AtLeastOnce lets channels go on whose barrier has come.
 	AtLeastOnce bool
+	// Clock is the system's by default.
+	Clock Clock
 	// Latency, if set, is when a record with this event time (ms) was due; sinks
 	// measure from then.
 	Latency func(started time.Time) (originNanos int64)
@@ -93,6 +95,7 @@ type Task struct {
 	now     int64   // ms since 1970, of this turn
 	clocked []*node // those that the clock concerns
 	passed  lap     // since watermarks were last assigned
+	pulse   int64   // ms since 1970; when somebody may become idle who assigns watermarks
 
 	lastCheckpoint uint64
 	alignedSince   time.Time // when the first barrier of an alignment came
@@ -108,6 +111,9 @@ type Task struct {
 
 // New builds a task from a plan; it opens nothing.
 func New(c Config) *Task {
+	if c.Clock == nil {
+		c.Clock = SystemClock{}
+	}
 	t := &Task{config: c, merge: newMerge(c.Inputs, !c.AtLeastOnce)}
 	t.overtakes = c.Plan.Checkpoint.Unaligned && !c.AtLeastOnce
 	byOperator := map[int]*node{}
@@ -208,7 +214,7 @@ func (t *Task) loop(ctx context.Context) error {
 			return err
 		case progress == ended:
 			return nil
-		case (t.dirty || t.pulsing()) && time.Since(t.lastFlush) >= t.config.Plan.BufferTimeout:
+		case t.dirty && time.Since(t.lastFlush) >= t.config.Plan.BufferTimeout:
 			if err := t.flush(ctx); err != nil {
 				return err
 			}
@@ -290,6 +296,7 @@ func (t *Task) wait(ctx context.Context) error {
 		return t.command(ctx, c)
 	case <-ready:
 	case <-timer:
+	case <-t.alarm():
 	}
 	return nil
 }
@@ -323,9 +330,9 @@ func (t *Task) room(ctx context.Context, between bool) error {
 		}
 		switch {
 		case full != nil && blocked.IsZero():
-			blocked = time.Now()
+			blocked = t.config.Clock.Now()
 		case full == nil && !blocked.IsZero():
-			t.backPressured.Add(int64(time.Since(blocked)))
+			t.backPressured.Add(int64(t.config.Clock.Now().Sub(blocked)))
 		}
 		if full == nil {
 			return nil

@@ -2,7 +2,6 @@ package task
 
 import (
 	"context"
-	"math"
 	"time"
 
 	"github.com/wasmill/wasmill/runtime/exchange"
@@ -39,6 +38,7 @@ func (t *Task) begin(ctx context.Context) error {
 			n.control(exchange.Watermark, n.announced)
 		}
 	}
+	t.pulse = t.nextPulse()
 	for _, s := range t.merge.begin() {
 		if err := t.do(ctx, s); err != nil {
 			return err
@@ -166,12 +166,10 @@ func (n *node) setTime() {
 	}
 }
 
-// tellTime fires what waits for the clock.
+// tellTime does what waits for the clock. What is due afterwards was set since.
 func (t *Task) tellTime(ctx context.Context) error {
-	now := time.Now().UnixMilli()
-	if now == t.now {
-		return nil
-	}
+	now := t.config.Clock.Now().UnixMilli()
+	same := now == t.now
 	t.now = now
 	for _, n := range t.clocked {
 		if timers := n.state.Timers; timers != nil {
@@ -181,7 +179,7 @@ func (t *Task) tellTime(ctx context.Context) error {
 				}
 			}
 		}
-		if n.ticking == nil {
+		if n.ticking == nil || same {
 			continue
 		}
 		if err := t.makeRoom(ctx); err != nil {
@@ -198,48 +196,60 @@ func (t *Task) tellTime(ctx context.Context) error {
 			return err
 		}
 	}
+	if now >= t.pulse {
+		return t.flush(ctx)
+	}
 	return nil
 }
 
-// wake is when an idle task has to look again; zero if only its input can wake it.
+// wake is when an idle task has to look again; zero if only its input or the clock can
+// wake it.
 func (t *Task) wake() (at time.Time) {
-	earlier := func(than time.Time) {
-		if at.IsZero() || than.Before(at) {
-			at = than
-		}
-	}
-	if t.dirty || t.pulsing() {
-		earlier(t.lastFlush.Add(t.config.Plan.BufferTimeout))
+	if t.dirty {
+		at = t.lastFlush.Add(t.config.Plan.BufferTimeout)
 	}
 	if t.overtakes {
-		if due := t.overtakeAt(true); !due.IsZero() {
-			earlier(due)
-		}
-	}
-	for _, n := range t.clocked {
-		if n.state.Timers != nil {
-			if next, ok := n.state.Timers.Next(state.ProcessingTime); ok {
-				earlier(time.UnixMilli(next))
-			}
-		}
-		if n.ticking != nil {
-			if next := n.ticking.NextTick(t.now); next != math.MaxInt64 {
-				earlier(time.UnixMilli(next))
-			}
+		if due := t.overtakeAt(true); !due.IsZero() && (at.IsZero() || due.Before(at)) {
+			at = due
 		}
 	}
 	return at
 }
 
-// pulsing reports whether time that passes without records matters: somebody who
-// assigns watermarks may become idle.
-func (t *Task) pulsing() bool {
-	for _, n := range t.nodes {
-		if n.assigned != nil && n.op.Watermark.IdleAfter > 0 && !n.idle {
-			return true
+// alarm is when the clock concerns the task again; nil if it does not.
+func (t *Task) alarm() <-chan time.Time {
+	at := t.pulse
+	for _, n := range t.clocked {
+		if n.state.Timers != nil {
+			if next, ok := n.state.Timers.Next(state.ProcessingTime); ok {
+				at = min(at, next)
+			}
+		}
+		if n.ticking != nil {
+			at = min(at, n.ticking.NextTick(t.now))
 		}
 	}
-	return false
+	if at == never {
+		return nil
+	}
+	return t.config.Clock.After(time.UnixMilli(at))
+}
+
+// nextPulse is when time that passes without records matters next: somebody who assigns
+// watermarks may become idle.
+func (t *Task) nextPulse() int64 {
+	least := never
+	for _, n := range t.nodes {
+		if n.assigned != nil {
+			least = min(least, n.assigned.IdleIn())
+		}
+	}
+	// What is left of a millisecond does not count as time that passed.
+	since := t.passed.since.Add(time.Millisecond - 1).UnixMilli()
+	if least > never-since {
+		return never
+	}
+	return since + least
 }
 
 // assign sends the watermarks that operators of this task assign.
@@ -260,6 +270,7 @@ func (t *Task) assign(ctx context.Context) error {
 			n.setIdle(idle)
 		}
 	}
+	t.pulse = t.nextPulse()
 	return nil
 }
 
@@ -272,7 +283,7 @@ type lap struct {
 
 func (l *lap) reset(t *Task) time.Duration {
 	before := *l
-	*l = lap{since: time.Now(), backPressured: t.backPressured.Load()}
+	*l = lap{since: t.config.Clock.Now(), backPressured: t.backPressured.Load()}
 	if before.since.IsZero() || t.merge.aligning != 0 {
 		return 0
 	}
@@ -286,11 +297,12 @@ type assigner struct {
 	splits  operator.Splitted  // the source, if its splits have a time each
 	reading string             // the id of split
 	alive   []*watermark.Split // that had records since time passed last
+	reached int64              // as a punctual source says
 }
 
 func newAssigner(n *node) (*assigner, error) {
 	w := n.op.Watermark
-	a := &assigner{Generator: watermark.NewGenerator(w.OutOfOrder.Milliseconds(), w.IdleAfter.Milliseconds())}
+	a := &assigner{Generator: watermark.NewGenerator(w.OutOfOrder.Milliseconds(), w.IdleAfter.Milliseconds()), reached: NoWatermark}
 	a.splits, _ = n.source.(operator.Splitted)
 	var splits []operator.Split
 	if n.source != nil {
@@ -342,8 +354,20 @@ func (a *assigner) pass(elapsed time.Duration) {
 	a.alive = a.alive[:0]
 }
 
-// polled notices that a split has ended.
-func (a *assigner) polled() {
+// punctual is a source that knows how far event time is, whatever its records tell:
+// none with a timestamp at or below comes any more.
+type punctual interface{ Reached() int64 }
+
+// polled notices that a split has ended, or that event time has come further.
+func (n *node) polled() {
+	a := n.assigned
+	if p, ok := n.source.(punctual); ok {
+		if to := p.Reached(); to > a.reached {
+			a.reached = to
+			a.split.Observe(to + 1 + n.op.Watermark.OutOfOrder.Milliseconds())
+			n.task.dirty = true
+		}
+	}
 	if a.splits == nil {
 		return
 	}

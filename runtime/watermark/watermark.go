@@ -82,6 +82,21 @@ func (w *Generator) Pass(elapsed int64) {
 	}
 }
 
+// IdleIn is how many ms without a record are left until a split becomes idle;
+// math.MaxInt64: none does.
+func (w *Generator) IdleIn() int64 {
+	least := int64(math.MaxInt64)
+	if w.idleAfter == 0 {
+		return least
+	}
+	for _, s := range w.splits {
+		if left := w.idleAfter - s.quiet; !s.ended && left > 0 {
+			least = min(least, left)
+		}
+	}
+	return least
+}
+
 // Current is the watermark, which never falls, and whether all splits that have not
 // ended are idle. When all have ended it is Infinity. An idle split that has records
 // again holds the watermark where it is until it has caught up.
