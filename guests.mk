@@ -2,7 +2,7 @@
 # with a main.go, main.c, main.cpp or main.ts; it is built into FOLDER.wasm beside it.
 # Toolchains live in .tools/; nothing outside the tree is written but Go's own caches.
 
-GUEST_FOLDERS := examples/*/* sdk/go/example/* sdk/c/example/* sdk/assemblyscript/example/* sdk/tck/guests/* cmd/wasmill-bench/guests/*
+GUEST_FOLDERS := examples/*/* sdk/go/example/* sdk/c/example/* sdk/assemblyscript/example/* sdk/tck/guests/* cmd/wasmill-bench/guests/* cmd/wasmill/testdata/guests/*
 guests_of = $(patsubst %/main.$(1),%.wasm,$(wildcard $(addsuffix /main.$(1),$(GUEST_FOLDERS))))
 
 TOOLS := $(CURDIR)/.tools
@@ -25,7 +25,7 @@ bench: $(filter cmd/wasmill-bench/guests/%,$(call guests_of,c)) sdk/c/example/ru
 %.wasm: %/main.go $$(wildcard $$*/*.go) $(wildcard sdk/go/*.go sdk/go/config/*.go sdk/go/go.mod) go.mod
 	cd $* && GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -ldflags='-s -w' -buildmode=c-shared -o $(CURDIR)/$@ .
 
-%.wasm: %/main.c $$(wildcard $$*/*.c $$*/*.h) $(wildcard sdk/c/*.h) .tools/zig/installed-$(ZIG_VERSION)
+%.wasm: %/main.c $$(wildcard $$*/*.c $$*/*.h $$(dir $$*)*.h) $(wildcard sdk/c/*.h) .tools/zig/installed-$(ZIG_VERSION)
 	$(ZIG) cc -target wasm32-freestanding $(C_FLAGS) -std=c11 -nostdlib -Wl,--no-entry -Wl,-z,stack-size=65536 -o $@ $<
 
 %.wasm: %/main.cpp $$(wildcard $$*/*.cpp $$*/*.h) $(wildcard sdk/c/*.h) .tools/zig/installed-$(ZIG_VERSION)
