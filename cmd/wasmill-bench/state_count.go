@@ -65,16 +65,16 @@ func (l *lab) steady(ctx context.Context, job, text string, warm float64) (p pro
 	if err := j.took(ctx, job, warm); err != nil {
 		return p, err
 	}
-	return j.paceWithCheckpoint(ctx, job, store)
+	h, err := openHistory(store, job)
+	if err != nil {
+		return p, err
+	}
+	return j.paceWithCheckpoint(ctx, job, h)
 }
 
 // paceWithCheckpoint fails when no checkpoint began and was completed meanwhile: then the
 // pace would be that of a job which takes none.
-func (j *live) paceWithCheckpoint(ctx context.Context, operator, store string) (p progress, err error) {
-	h, err := openHistory(store, j.name)
-	if err != nil {
-		return p, err
-	}
+func (j *live) paceWithCheckpoint(ctx context.Context, operator string, h *history) (p progress, err error) {
 	began := time.Now()
 	if p, err = j.pace(ctx, operator, countInterval); err != nil {
 		return p, err
@@ -138,12 +138,11 @@ func measureStateDisk(ctx context.Context, l *lab) error {
 	return nil
 }
 
+// diskSettled is how long the tree is written to before it is watched: what was restored
+// is sorted better than it will ever be again.
+const diskSettled = 15 * time.Second
+
 func (l *lab) disk(ctx context.Context, limit int64) (err error) {
-	store, drop, err := l.store()
-	if err != nil {
-		return err
-	}
-	defer drop()
 	// Go's own limit leaves room for what is not its heap.
 	o := liveOptions{env: []string{fmt.Sprint("GOMEMLIMIT=", limit*3/4)}}
 	how := "in a cgroup of"
@@ -152,16 +151,18 @@ func (l *lab) disk(ctx context.Context, limit int64) (err error) {
 	} else {
 		defer func() { err = errors.Join(err, o.cgroup.remove()) }()
 	}
-	j, err := l.keep(ctx, keepJob{Touched: l.stateKeys(), Backend: "disk", Interval: "10s"}, store, o)
+	j, h, drop, err := l.resume(ctx, keepJob{Touched: l.stateKeys(), Backend: "disk", Interval: "10s"}, o)
 	if err != nil {
 		return err
 	}
-	defer j.kill()
-	// A tenth more than what is loaded: it has settled.
-	if err := j.took(ctx, "keep", 1.1*float64(l.stateKeys())); err != nil {
+	defer drop()
+	if err := j.took(ctx, "keep", 1); err != nil {
 		return err
 	}
-	p, err := j.paceWithCheckpoint(ctx, "keep", store)
+	if err := j.rest(ctx, diskSettled); err != nil {
+		return err
+	}
+	p, err := j.paceWithCheckpoint(ctx, "keep", h)
 	if err != nil {
 		return err
 	}
