@@ -100,7 +100,9 @@ func (t *Task) mindBarriers(ctx context.Context, room, between bool) (more bool,
 			return false, err
 		}
 	}
-	t.flight.recording = t.config.Inbox.Record(n, catching)
+	if len(catching) > 0 { // none: the task could not take the checkpoint
+		t.flight.recording = t.config.Inbox.Record(n, catching)
+	}
 	return true, nil
 }
 

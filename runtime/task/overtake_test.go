@@ -1,12 +1,14 @@
 package task
 
 import (
+	"math"
 	"math/rand/v2"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/wasmill/wasmill/runtime/exchange"
 	"github.com/wasmill/wasmill/runtime/id"
 )
 
@@ -77,5 +79,55 @@ func pressedOutput(t *testing.T, wrote []string) {
 	}
 	if want := pressedSources * pressedBatches * pressedRecords; len(seen) != want {
 		t.Fatalf("%d records, want %d", len(seen), want)
+	}
+}
+
+// While first inputs are read there is no checkpoint, whether its barrier waits or not.
+func TestABarrierDoesNotOvertakeFirstInputs(t *testing.T) {
+	var log []string
+	p := modules("a")
+	p.Checkpoint.Unaligned = true
+	k := newKeeping(&log)
+	s := open(t, p, &home{keeping: map[string]*keeping{"a": k}}, &log, Config{Inputs: []Input{{First: true}, {From: 1}}})
+	s.write(0, event(1, "x", "table"))
+	s.control(0, exchange.Barrier, 1)
+	s.must(s.task.room(t.Context(), true))
+	s.said("meanwhile", "not yet 1")
+	s.turns()
+	s.said("and on", "a process 0 table", "> abort 1", "> table")
+	s.control(0, exchange.End, 0)
+	s.write(1, event(1, "x", "lookup"))
+	s.turns()
+	s.said("then", "a process 0 lookup", "> lookup")
+	s.write(1, event(1, "x", "behind"))
+	s.control(1, exchange.Barrier, 2)
+	s.must(s.task.room(t.Context(), true))
+	s.outcome()
+	s.said("overtaken", "a barrier 2", "> barrier 2")
+	flight, err := s.took[0].Flight.Wait(t.Context())
+	if err != nil || len(flight.In) != 1 || values(flight.In[0].Batch) != "behind" {
+		t.Errorf("in flight: %v, %v", flight, err)
+	}
+}
+
+// Who waits for what is in flight is told when it will never be known.
+func TestAForgottenFlight(t *testing.T) {
+	for name, end := range map[string]func(s *stage){
+		"given up":            func(s *stage) { s.must(s.task.command(t.Context(), Command{Kind: Abort, Checkpoint: 1})) },
+		"a later one came":    func(s *stage) { s.control(0, exchange.Barrier, 2); s.must(s.task.room(t.Context(), true)) },
+		"the task has failed": func(s *stage) { s.task.forget(math.MaxUint64) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log []string
+			p := modules("a")
+			p.Checkpoint.Unaligned = true
+			s := open(t, p, &home{keeping: map[string]*keeping{"a": newKeeping(&log)}}, &log, Config{})
+			s.control(0, exchange.Barrier, 1) // that of the other channel does not come
+			s.must(s.task.room(t.Context(), true))
+			end(s)
+			if _, err := s.took[0].Flight.Wait(t.Context()); err == nil {
+				t.Error("what is in flight is known")
+			}
+		})
 	}
 }
