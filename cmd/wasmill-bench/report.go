@@ -46,7 +46,7 @@ func printTable(out io.Writer, figures []figure) {
 		}
 		short++
 	}
-	if short == 0 {
+	if short == 0 && len(figures) > 0 {
 		fmt.Fprintln(out, "Every bar is met.")
 	}
 }

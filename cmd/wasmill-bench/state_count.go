@@ -151,6 +151,7 @@ func (l *lab) disk(ctx context.Context, limit int64) (err error) {
 	} else {
 		defer func() { err = errors.Join(err, o.cgroup.remove()) }()
 	}
+	began := time.Now()
 	j, h, drop, err := l.resume(ctx, keepJob{Touched: l.stateKeys(), Backend: "disk", Interval: "10s"}, o)
 	if err != nil {
 		return err
@@ -162,15 +163,19 @@ func (l *lab) disk(ctx context.Context, limit int64) (err error) {
 	if err := j.rest(ctx, diskSettled); err != nil {
 		return err
 	}
-	p, err := j.paceWithCheckpoint(ctx, "keep", h)
+	p, err := j.pace(ctx, "keep", countInterval)
 	if err != nil {
+		return err
+	}
+	if _, err := h.read(ctx); err != nil {
 		return err
 	}
 	peak, err := peakBytes(j.cmd.Process.Pid)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stderr, "  %s bytes of state, %s %s bytes; the process had %s at most\n", number(float64(l.stateBytes)), how, number(float64(limit)), number(float64(peak)))
+	fmt.Fprintf(os.Stderr, "  %s bytes of state, %s %s bytes; the process had %s at most; %d checkpoints so far\n",
+		number(float64(l.stateBytes)), how, number(float64(limit)), number(float64(peak)), len(h.since(began)))
 	l.add(countDisk, p.perSecond)
 	l.add(countDiskPerCPU, p.perCPUSecond)
 	return nil
