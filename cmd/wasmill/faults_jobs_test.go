@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,7 +16,7 @@ import (
 type struckJob struct {
 	name      string
 	operators string // between the source `in` and the sink `out`, which reads `op`
-	settings  string // fields of the job beside its checkpoints
+	alignment string // of its checkpoints; empty: aligned
 	// Rows tell in a column, from 0, of how many records they tell; below 0, of one each.
 	// All together they tell of each record of `in` so many times.
 	column, times int
@@ -37,6 +38,8 @@ var struckJobs = []struckJob{
 	{name: "join", column: 2, times: 1, operators: `
   other: {source: generator, with: {records: RECORDS, rate: RATE, keys: 100, valueSize: 20, seed: 7}, watermark: {outOfOrder: 0s}}
   op: {module: GUESTS/join.wasm, inputs: [{from: in, as: left, by: key}, {from: other, as: right, by: key}], window: {tumbling: 150ms}}`},
+	{name: "unaligned", column: 4, times: 1, alignment: "unaligned", operators: `
+  op: {module: GUESTS/fold.wasm, inputs: [{from: in, by: key}], window: {tumbling: 200ms}}`},
 	{name: "number", column: -1, times: 1, operators: `
   op: {module: GUESTS/number.wasm, inputs: [in]}`},
 }
@@ -66,8 +69,8 @@ func (j struckJob) file(t *testing.T, p pace, out string) string {
 version: 1
 job: ` + j.name + `
 parallelism: 2
-checkpoint: {interval: 100ms}
-restart: {fixed: {delay: 10ms, attempts: 1000}}` + j.settings + `
+checkpoint: {interval: 100ms, alignment: ` + cmp.Or(j.alignment, "aligned") + `}
+restart: {fixed: {delay: 10ms, attempts: 1000}}
 operators:
   in: {source: generator, with: {records: RECORDS, rate: RATE, keys: 100, valueSize: 20}, watermark: {outOfOrder: 0s}}` + j.operators + `
   out: {sink: file, inputs: [op], with: {path: ` + out + `}}

@@ -56,10 +56,11 @@ func struck(t *testing.T, job struckJob, p pace, r *rand.Rand, tally *tally) []s
 	file, disk := job.file(t, p, out), newDisk(store, job.name, out)
 	nats := startNATSProcess(t, "")
 	run := start(t, file, store, "--workers", "2", "--nats", nats.url)
-	for range p.kills {
+	order := r.Perm(len(victims))
+	for n := range p.kills {
 		before := run.completed()
 		waitUntil(t, "three checkpoints complete", func() bool { return run.completed() >= before+3 || run.over() })
-		victim, target := victims[r.IntN(len(victims))], phases[r.IntN(len(phases))]
+		victim, target := victims[order[n%len(order)]], phases[r.IntN(len(phases))]
 		if !aim(t, run, disk, target, time.Duration(r.Int64N(int64(100*time.Millisecond)))) {
 			break
 		}
