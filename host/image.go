@@ -113,15 +113,8 @@ func (m *Module) Restore(ctx context.Context, c InstanceConfig, image *Image) (*
 }
 
 func (i *Instance) restore(image *Image) error {
-	globals := i.module.globals
-	if len(image.Globals) != len(globals) {
-		return fmt.Errorf("it has %d globals, the module has %d that change", len(image.Globals), len(globals))
-	}
-	for n, g := range image.Globals {
-		if int(g.Index) != globals[n].index || g.Type != globals[n].valueType {
-			return fmt.Errorf("global %d of the image does not fit the module", g.Index)
-		}
-		i.setGlobal(rewrite.GlobalName(globals[n].index), g.Value)
+	if err := i.restoreGlobals(image.Globals); err != nil {
+		return err
 	}
 	have := uint32(i.memory.size / wasmPage)
 	if image.Pages < have {

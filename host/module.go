@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 
 	"github.com/tetratelabs/wazero"
 
@@ -32,6 +33,10 @@ type Module struct {
 	tableEntries int64                   // of the largest table, at the start
 	names        []byte                  // name section, for traces
 	imported     int                     // functions
+
+	beganOnce sync.Once
+	began     []byte // by beginning
+	beganErr  error
 }
 
 // global is a mutable global of the module.

@@ -1,0 +1,405 @@
+package host_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/wasmill/wasmill/host"
+	as "github.com/wasmill/wasmill/host/internal/assemble"
+	"github.com/wasmill/wasmill/host/internal/binary"
+	"github.com/wasmill/wasmill/runtime/fault"
+	"github.com/wasmill/wasmill/runtime/state"
+)
+
+// heapMethods are the ways to find written pages.
+var heapMethods = map[string]func(*host.Instance, uint64) (*host.Heap, error){
+	"best":   (*host.Instance).Heap,
+	"hashes": (*host.Instance).HeapByHashes,
+}
+
+// heapRun is a run that was written.
+type heapRun struct {
+	info  state.RunInfo
+	bytes []byte
+}
+
+// heapRig is an instance whose heap is kept as a worker does it.
+type heapRig struct {
+	t       testing.TB
+	module  *host.Module
+	method  string
+	out     *collector
+	guest   *host.Instance
+	heap    *host.Heap
+	chain   *state.Chain
+	runs    map[uint64]heapRun
+	consist map[uint64][]uint64 // checkpoints whose runs a checkpoint consists of
+}
+
+func newHeapRig(t testing.TB, m *host.Module, method string) *heapRig {
+	r := &heapRig{t: t, module: m, method: method, out: &collector{}, chain: &state.Chain{}, runs: map[uint64]heapRun{}, consist: map[uint64][]uint64{}}
+	i, err := m.Instantiate(t.Context(), fixed(r.out))
+	if err == nil {
+		err = i.Open(false)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.watch(i, 0)
+	t.Cleanup(r.end)
+	return r
+}
+
+func (r *heapRig) watch(i *host.Instance, base uint64) {
+	var err error
+	if r.guest = i; r.guest != nil {
+		r.heap, err = heapMethods[r.method](i, base)
+	}
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *heapRig) end() {
+	if err := r.heap.Close(); err != nil {
+		r.t.Error(err)
+	}
+	if err := r.guest.Close(); err != nil {
+		r.t.Error(err)
+	}
+}
+
+// take writes a checkpoint; a full one is merged of what there is.
+func (r *heapRig) take(n uint64) {
+	r.t.Helper()
+	s, err := r.heap.Snapshot(n, false)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var b bytes.Buffer
+	info, err := s.Write(&b)
+	if err == nil {
+		err = s.Close()
+	}
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if int64(b.Len()) != info.Bytes {
+		r.t.Fatalf("%d bytes, the run says %d", b.Len(), info.Bytes)
+	}
+	if r.chain.Full() && info.Since != 0 {
+		var merged bytes.Buffer
+		readers := append(r.readers(info.Since), r.reader(b.Bytes()))
+		if info, err = host.MergeHeap(&merged, readers); err != nil {
+			r.t.Fatal(err)
+		}
+		b = merged
+	}
+	r.runs[n] = heapRun{info, b.Bytes()}
+	infos, ok := r.chain.Written(info)
+	if !ok {
+		r.t.Fatalf("checkpoint %d builds on %d", n, info.Since)
+	}
+	for _, i := range infos {
+		r.consist[n] = append(r.consist[n], i.Checkpoint)
+	}
+}
+
+func (r *heapRig) confirm(n uint64) {
+	r.heap.Confirm(n)
+	r.chain.Confirm(n)
+}
+
+func (r *heapRig) reader(b []byte) *host.HeapReader {
+	r.t.Helper()
+	reader, err := host.NewHeapReader(bytes.NewReader(b))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return reader
+}
+
+func (r *heapRig) readers(n uint64) (all []*host.HeapReader) {
+	for _, at := range r.consist[n] {
+		all = append(all, r.reader(r.runs[at].bytes))
+	}
+	return all
+}
+
+// restore makes an instance of a checkpoint.
+func (r *heapRig) restore(n uint64) *host.Instance {
+	r.t.Helper()
+	var runs []io.Reader
+	for _, at := range r.consist[n] {
+		runs = append(runs, bytes.NewReader(r.runs[at].bytes))
+	}
+	i, err := r.module.RestoreHeap(r.t.Context(), fixed(r.out), runs)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return i
+}
+
+// goOn replaces the instance by one restored.
+func (r *heapRig) goOn(n uint64) {
+	r.t.Helper()
+	moved := r.restore(n)
+	r.end()
+	r.watch(moved, n)
+	infos := []state.RunInfo{}
+	for _, at := range r.consist[n] {
+		infos = append(infos, r.runs[at].info)
+	}
+	r.chain = state.NewChain(infos)
+}
+
+// At random cuts a guest is snapshotted; some checkpoints are never confirmed, some are
+// gone back to. It gives out what one that was left alone does, and every checkpoint
+// restores to the image of its moment, byte for byte (D6).
+func TestHeapMovesIncrementally(t *testing.T) {
+	for _, guest := range []string{"c", "go"} {
+		m := load(t, guestBytes(t, guest), host.Config{})
+		for method := range heapMethods {
+			for seed := range uint64(6) {
+				t.Run(fmt.Sprint(guest, " ", method, " seed ", seed), func(t *testing.T) {
+					r := rand.New(rand.NewPCG(seed, 0))
+					alone := newHeapRig(t, m, method)
+					rig := newHeapRig(t, m, method)
+					var want, got []byte
+					at := map[uint64]int{} // the step before each checkpoint
+					images := map[uint64][]byte{}
+					confirmed := uint64(0)
+					checkpoint := uint64(0)
+					for step := 1; step <= 60; step++ {
+						want = append(want, steps(t, alone.guest, alone.out, guest, step, step)...)
+					}
+					lengths := []int{0} // of what was given out, by step
+					for step := 1; step <= 60; step++ {
+						got = append(got, steps(t, rig.guest, rig.out, guest, step, step)...)
+						lengths = append(lengths[:step], len(got))
+						if r.IntN(3) > 0 {
+							continue
+						}
+						checkpoint++
+						rig.take(checkpoint)
+						at[checkpoint], images[checkpoint] = step, image(t, rig.guest)
+						if r.IntN(3) > 0 {
+							rig.confirm(checkpoint)
+							confirmed = checkpoint
+						}
+						if r.IntN(4) == 0 && confirmed > 0 {
+							rig.goOn(confirmed)
+							if !bytes.Equal(image(t, rig.guest), images[confirmed]) {
+								t.Fatalf("checkpoint %d restores to another image", confirmed)
+							}
+							step = at[confirmed]
+							got = got[:lengths[step]]
+						}
+					}
+					if !bytes.Equal(got, want) {
+						t.Error("it gives out something else")
+					}
+					if !bytes.Equal(image(t, rig.guest), image(t, alone.guest)) {
+						t.Error("it ends with another image")
+					}
+					if confirmed == 0 {
+						t.Error("the test has no confirmed checkpoint")
+					}
+				})
+			}
+		}
+	}
+}
+
+// listed says what of each page a run has: "." nothing, "m" as the module begins, "0"
+// zeros, or the page's first byte.
+func listed(t *testing.T, run []byte) string {
+	t.Helper()
+	r, err := host.NewHeapReader(bytes.NewReader(run))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := bytes.Repeat([]byte("."), int(r.Head.Memory)*16)
+	for {
+		p, err := r.Next()
+		if err == io.EOF {
+			return strings.TrimRight(string(text), ".")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := p.First; n < p.First+p.Count; n++ {
+			text[n] = "m0?"[p.Kind]
+			if p.Kind == host.PageBytes {
+				page := make([]byte, host.HeapPage)
+				if err := r.Read(page); err != nil {
+					t.Fatal(err)
+				}
+				text[n] = page[0]
+			}
+		}
+	}
+}
+
+// What runs hold of pages, as checkpoints complete or do not. The module has data in
+// page 1 (and its description in page 0), and two wasm pages of memory.
+func TestHeapHolds(t *testing.T) {
+	for method := range heapMethods {
+		t.Run(method, func(t *testing.T) {
+			m := load(t, as.Guest{Data: []byte("data of the module")}.Wasm(), host.Config{})
+			r := newHeapRig(t, m, method)
+			put := func(page int, c byte) { r.guest.Memory()[page*host.HeapPage] = c }
+			next := uint64(0)
+			take := func(what, want string) uint64 {
+				t.Helper()
+				next++
+				s, err := r.heap.Snapshot(next, false)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var b bytes.Buffer
+				if _, err := s.Write(&b); err != nil {
+					t.Fatal(err)
+				}
+				s.Close()
+				if got := listed(t, b.Bytes()); got != want {
+					t.Errorf("%s: holds %q, want %q", what, got, want)
+				}
+				return next
+			}
+			put(4, 'a')
+			take("all at first, but for what is as the module begins", "....a")
+			put(5, 'b')
+			one := take("all as long as nothing is confirmed", "....ab")
+			r.heap.Confirm(one)
+			take("nothing was written", "")
+			put(4, 'c')
+			two := take("what was written", "....c")
+			put(7, 'd')
+			three := take("what was written since, the aborted checkpoint's pages among them", "....c..d")
+			r.heap.Confirm(two)
+			put(8, 'e')
+			take("what was written since the confirmed one, though another was taken between", ".......de")
+			r.heap.Confirm(three)
+			r.heap.Confirm(two) // late, and known no more
+			put(4, 0)
+			clear(r.guest.Memory()[host.HeapPage : 2*host.HeapPage])
+			four := take("zeros: those of a page that began with data are told", ".0..m...e")
+			r.heap.Confirm(four)
+			copy(r.guest.Memory()[host.HeapPage:], "data of the module")
+			if !r.guest.Grow(1) {
+				t.Fatal("the memory does not grow")
+			}
+			put(33, 'g')
+			take("data of the module again, and memory that grew", ".m..............................."[:33]+"g")
+		})
+	}
+}
+
+// However many checkpoints are aborted, no page that was written is lost.
+func TestHeapOfAbortedCheckpoints(t *testing.T) {
+	m := load(t, as.Guest{Pages: 20}.Wasm(), host.Config{})
+	r := newHeapRig(t, m, "best")
+	r.take(1)
+	r.confirm(1)
+	for n := uint64(2); n < 200; n++ {
+		r.guest.Memory()[(n+10)*host.HeapPage] = byte(n)
+		s, err := r.heap.Snapshot(n, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Close() // unwritten
+	}
+	want := image(t, r.guest)
+	r.take(200)
+	back := r.restore(200)
+	defer back.Close()
+	if !bytes.Equal(image(t, back), want) {
+		t.Error("pages of aborted checkpoints are lost")
+	}
+}
+
+// A snapshot holds what was there when it was taken, however late it is written.
+func TestHeapSnapshotIsOfItsMoment(t *testing.T) {
+	r := newHeapRig(t, load(t, as.Guest{}.Wasm(), host.Config{}), "best")
+	page := r.guest.Memory()[9*host.HeapPage:]
+	page[0] = 'a'
+	s, err := r.heap.Snapshot(1, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page[0] = 'b'
+	later, err := r.heap.Snapshot(2, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, s := range map[string]state.Snapshot{".........a": s, ".........b": later} {
+		var b bytes.Buffer
+		if _, err := s.Write(&b); err != nil {
+			t.Fatal(err)
+		}
+		if got := listed(t, b.Bytes()); got != want {
+			t.Errorf("holds %q, want %q", got, want)
+		}
+		s.Close()
+	}
+}
+
+// Heaps go into their own module only, whole, and within the limits.
+func TestRestoreHeapRefuses(t *testing.T) {
+	wasm := as.Guest{Globals: []byte{as.I32}}.Wasm()
+	m := load(t, wasm, host.Config{})
+	r := newHeapRig(t, m, "best")
+	r.guest.Grow(100)
+	r.take(1)
+	r.confirm(1)
+	r.take(2)
+	r.guest.Grow(1)
+	r.take(3)
+	base, delta := r.runs[1].bytes, r.runs[2].bytes
+	small := fixed(r.out)
+	small.Limits.Memory = 1 << 20
+	for _, c := range []struct {
+		name   string
+		module *host.Module
+		config host.InstanceConfig
+		runs   [][]byte
+		want   string
+	}{
+		{"another module", load(t, as.Guest{}.Wasm(), host.Config{}), fixed(r.out), [][]byte{base}, "taken of module"},
+		{"too small a limit", m, small, [][]byte{base}, "exceeds limit memory 1MiB"},
+		{"no base", m, fixed(r.out), [][]byte{delta}, "missing"},
+		{"two bases", m, fixed(r.out), [][]byte{base, base}, "too much"},
+		{"an older one that is larger", m, fixed(r.out), [][]byte{r.runs[3].bytes, delta}, "not of one instance"},
+		{"cut off", m, fixed(r.out), [][]byte{base[:len(base)-1]}, "cut off"},
+		{"another one's page", m, fixed(r.out), [][]byte{flipped(base, len(base)-30)}, "corrupt"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var runs []io.Reader
+			for _, b := range c.runs {
+				runs = append(runs, bytes.NewReader(b))
+			}
+			i, err := c.module.RestoreHeap(t.Context(), c.config, runs)
+			if err == nil {
+				i.Close()
+			}
+			if err == nil || !strings.Contains(err.Error(), c.want) && !(c.want == "corrupt" && errors.Is(err, fault.ErrCorrupt)) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+	if _, err := instantiate(t, load(t, as.Guest{Globals: []byte{binary.V128}}.Wasm(), host.Config{}), fixed(r.out)).Heap(0); err == nil || !strings.Contains(err.Error(), "global (0)") {
+		t.Errorf("a module without an image: %v", err)
+	}
+}
+
+func flipped(b []byte, at int) []byte {
+	b = bytes.Clone(b)
+	b[at] ^= 1
+	return b
+}
