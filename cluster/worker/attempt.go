@@ -46,6 +46,7 @@ type attempt struct {
 	staged  map[id.Subtask][][]byte                  // transactions that sinks here prepared and nobody committed: guarded by mu
 	keepers map[id.Subtask]*keeper                   // guarded by mu
 	uploads map[uint64]map[*share]context.CancelFunc // that are going on, by checkpoint: guarded by mu
+	before  time.Duration                            // that records flowed before the checkpoint, by the generators' schedule; set by takeUp
 	restore *snapshots.Manifest                      // nil: from nothing; set by takeUp
 }
 
@@ -164,7 +165,7 @@ func (a *attempt) fail(err error) {
 func (a *attempt) start(started time.Time) {
 	for range cap(a.begin) {
 		select {
-		case a.begin <- started:
+		case a.begin <- started.Add(-a.before):
 		default:
 		}
 	}

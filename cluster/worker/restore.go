@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
+	"time"
 
 	"github.com/wasmill/wasmill/cluster"
+	"github.com/wasmill/wasmill/runtime/connector"
 	"github.com/wasmill/wasmill/runtime/exchange"
 	"github.com/wasmill/wasmill/runtime/fault"
 	"github.com/wasmill/wasmill/runtime/graph"
@@ -31,6 +34,9 @@ func (a *attempt) takeUp(ctx context.Context) error {
 		return fault.Corruptf("checkpoint %d is not in the log of job %s", a.from, a.ref.Job)
 	}
 	a.restore = &found.Manifest
+	if a.before, err = a.elapsed(); err != nil {
+		return err
+	}
 	for _, op := range a.restore.Operators {
 		parallelism := a.parallelism(op.Name)
 		if parallelism == 0 {
@@ -59,6 +65,37 @@ func (a *attempt) parallelism(name string) int {
 		}
 	}
 	return 0
+}
+
+// elapsed is how far generators had come by their schedule: it goes on where the job
+// was, and not at its start again.
+func (a *attempt) elapsed() (time.Duration, error) {
+	least := time.Duration(math.MaxInt64)
+	for i := range a.plan.Operators {
+		op := &a.plan.Operators[i]
+		if !connector.Scheduled(op) {
+			continue
+		}
+		was := a.restore.Operator(op.Name)
+		if was == nil {
+			return 0, nil // it begins
+		}
+		for _, s := range was.Subtasks {
+			var splits []operator.Split
+			if err := json.Unmarshal(s.Splits, &splits); err != nil {
+				return 0, fault.Corruptf("read splits of %s[%d]: %w", op.Name, s.Index, err)
+			}
+			elapsed, err := connector.Elapsed(op, splits)
+			if err != nil {
+				return 0, err
+			}
+			least = min(least, elapsed)
+		}
+	}
+	if least == math.MaxInt64 {
+		return 0, nil
+	}
+	return least, nil
 }
 
 // takeover is what a subtask continues, nil if it begins from nothing.

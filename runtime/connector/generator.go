@@ -6,7 +6,9 @@ import (
 	"math"
 	"math/bits"
 	"strconv"
+	"time"
 
+	"github.com/wasmill/wasmill/runtime/fault"
 	"github.com/wasmill/wasmill/runtime/graph"
 	"github.com/wasmill/wasmill/runtime/operator"
 	"github.com/wasmill/wasmill/runtime/record"
@@ -27,6 +29,28 @@ const maxGeneratedValue = 64 << 20
 func Scheduled(op *graph.Operator) bool {
 	with := generatorSettings{}
 	return op.Role == graph.RoleSource && op.Connector == "generator" && settings(op, &with) == nil && with.Rate > 0
+}
+
+// Elapsed is how far a scheduled generator has come by its schedule, from where its
+// splits stand: a job that goes on goes on with its schedule. It is the highest duration
+// there is when nothing is left.
+func Elapsed(op *graph.Operator, splits []operator.Split) (time.Duration, error) {
+	with := generatorSettings{}
+	if err := settings(op, &with); err != nil {
+		return 0, err
+	}
+	elapsed := time.Duration(math.MaxInt64)
+	for _, s := range splits {
+		if s.Done {
+			continue
+		}
+		n, err := strconv.ParseInt(s.Position, 10, 64)
+		if err != nil || n < 0 || with.Rate <= 0 {
+			return 0, fault.Corruptf("position %q of split %s is no number of a record", s.Position, s.ID)
+		}
+		elapsed = min(elapsed, time.Duration(float64(n)/float64(with.Rate)*1e3)*time.Millisecond)
+	}
+	return elapsed, nil
 }
 
 type generatorSettings struct {

@@ -165,6 +165,27 @@ func TestScheduled(t *testing.T) {
 	}
 }
 
+func TestElapsed(t *testing.T) {
+	const never = time.Duration(math.MaxInt64)
+	for _, c := range []struct {
+		splits []operator.Split
+		want   time.Duration
+	}{
+		{nil, never},
+		{[]operator.Split{{ID: "0", Position: "0"}}, 0},
+		{[]operator.Split{{ID: "0", Position: "2500"}, {ID: "1", Position: "2001"}}, 2001 * time.Millisecond},
+		{[]operator.Split{{ID: "0", Position: "10", Done: true}, {ID: "1", Position: "5000"}}, 5 * time.Second},
+		{[]operator.Split{{ID: "0", Position: "10", Done: true}}, never},
+	} {
+		if got, err := connector.Elapsed(generator(10000, 1000, 0, 0, 0), c.splits); err != nil || got != c.want {
+			t.Errorf("%v: %s, %v; want %s", c.splits, got, err, c.want)
+		}
+	}
+	if _, err := connector.Elapsed(generator(10000, 1000, 0, 0, 0), []operator.Split{{ID: "0", Position: "x"}}); !errors.Is(err, fault.ErrCorrupt) {
+		t.Errorf("a position that is none: %v", err)
+	}
+}
+
 // numbers keeps the numbers of generated records.
 type numbers struct {
 	valueList
