@@ -44,9 +44,11 @@ func (f Folder) Adopt(ctx context.Context, to Folder, m *Manifest, n uint64, att
 	// Later runs build on what is known under the checkpoint's number.
 	for i := range adopted.Operators {
 		for _, s := range adopted.Operators[i].Subtasks {
-			for r := range s.Runs {
-				if s.Runs[r].Checkpoint == m.Checkpoint {
-					s.Runs[r].Checkpoint = n
+			for _, runs := range [][]Run{s.Runs, s.Heap} {
+				for r := range runs {
+					if runs[r].Checkpoint == m.Checkpoint {
+						runs[r].Checkpoint = n
+					}
 				}
 			}
 		}

@@ -15,6 +15,8 @@ import (
 type Shape struct {
 	Name        string
 	Parallelism int
+	Module      string // SHA-256; "" if it has none
+	Heap        bool   // images of its instances are in its checkpoints
 }
 
 // Refusal says why a checkpoint is not restored into a job, and what would allow it.
@@ -52,6 +54,9 @@ func (m *Manifest) Fits(job []Shape, maxParallelism int, dropped []string) error
 			refuse(fmt.Sprintf("restore at parallelism %d and take an aligned checkpoint first", o.Parallelism),
 				"checkpoint %d is unaligned, with operator %q at parallelism %d, not %d", m.Checkpoint, o.Name, o.Parallelism, job[at].Parallelism)
 		}
+		if at >= 0 && o.HasHeap() {
+			m.fitsHeap(o, job[at], refuse)
+		}
 	}
 	for _, name := range dropped {
 		if m.Operator(name) == nil {
@@ -61,12 +66,34 @@ func (m *Manifest) Fits(job []Shape, maxParallelism int, dropped []string) error
 	return errors.Join(problems...)
 }
 
+// fitsHeap refuses to restore images of instances into anything but their equals.
+func (m *Manifest) fitsHeap(o *Operator, s Shape, refuse func(hint, format string, args ...any)) {
+	anew := fmt.Sprintf("or give the operator another name and say --allow-dropped-state %s: it begins anew", o.Name)
+	if !s.Heap {
+		refuse("set state: {heap: true}, "+anew, "checkpoint %d has the heap of operator %q, which the job does not keep", m.Checkpoint, o.Name)
+		return
+	}
+	if s.Module != o.Module {
+		refuse("run that module, "+anew, "checkpoint %d has the heap of operator %q under module %s, the job has module %s: a heap is of one module", m.Checkpoint, o.Name, short(o.Module), short(s.Module))
+	}
+	if s.Parallelism != o.Parallelism {
+		refuse(fmt.Sprintf("set its parallelism: %d, %s", o.Parallelism, anew),
+			"checkpoint %d has the heap of operator %q at parallelism %d, not %d: heaps can't be divided", m.Checkpoint, o.Name, o.Parallelism, s.Parallelism)
+	}
+}
+
+// short is enough of a hash to tell modules apart.
+func short(hash string) string { return hash[:min(12, len(hash))] }
+
 // Share is what one subtask restores.
 type Share struct {
 	Groups   Range
 	Finished bool // it has nothing to do any more
 	// Runs are the parts of its keyed state, oldest first, with no group of others.
 	Runs []Run
+	// Heap are the parts of its instance's image, oldest first. At another parallelism
+	// than it was taken at there is none.
+	Heap []Run
 	// Tables are operator tables, by the subtask that wrote them.
 	Tables []TableShare
 	// Splits of a source, sorted by id.
@@ -127,6 +154,9 @@ func (m *Manifest) Assign(operator string, parallelism, subtask int) (*Share, er
 		}
 		if mine {
 			share.InFlight = s.InFlight
+		}
+		if mine && !s.Finished {
+			share.Heap = s.Heap
 		}
 		if s.Index%parallelism == subtask {
 			share.Transactions = append(share.Transactions, s.Transactions...)

@@ -240,6 +240,72 @@ func TestFits(t *testing.T) {
 	}
 }
 
+// Heaps go into their equals only; each refusal has a way out.
+func TestFitsHeap(t *testing.T) {
+	const one, other = "1111111111111111", "2222222222222222"
+	for _, c := range []struct {
+		name    string
+		had     bool
+		job     []snapshots.Shape
+		dropped []string
+		want    []string // that the refusal says; none: it fits
+	}{
+		{"as it was", true, []snapshots.Shape{{Name: "op", Parallelism: 3, Module: one, Heap: true}}, nil, nil},
+		{"another module", true, []snapshots.Shape{{Name: "op", Parallelism: 3, Module: other, Heap: true}}, nil,
+			[]string{`operator "op" under module 111111111111`, "the job has module 222222222222", "(run that module, or give the operator another name and say --allow-dropped-state op"}},
+		{"another parallelism", true, []snapshots.Shape{{Name: "op", Parallelism: 2, Module: one, Heap: true}}, nil,
+			[]string{"at parallelism 3, not 2", "(set its parallelism: 3, or"}},
+		{"kept no more", true, []snapshots.Shape{{Name: "op", Parallelism: 3, Module: one}}, nil,
+			[]string{"the heap of operator \"op\", which the job does not keep", "(set state: {heap: true}, or"}},
+		{"both at once", true, []snapshots.Shape{{Name: "op", Parallelism: 2, Module: other, Heap: true}}, nil, []string{"parallelism 3", "module 222"}},
+		{"the operator is gone", true, nil, nil, []string{"--allow-dropped-state op"}},
+		{"under another name", true, []snapshots.Shape{{Name: "new", Parallelism: 2, Module: other, Heap: true}}, []string{"op"}, nil},
+		{"kept from now on", false, []snapshots.Shape{{Name: "op", Parallelism: 2, Module: other, Heap: true}}, nil, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := snapshotAt(1, 3, nil)
+			m.Operators[0].Module = one
+			for i := range m.Operators[0].Subtasks {
+				if s := &m.Operators[0].Subtasks[i]; c.had {
+					s.Heap = s.Runs
+				}
+			}
+			err := m.Fits(c.job, maxParallelism, c.dropped)
+			if (err == nil) != (c.want == nil) {
+				t.Fatal(err)
+			}
+			for _, w := range c.want {
+				if !strings.Contains(err.Error(), w) {
+					t.Errorf("%v does not say %s", err, w)
+				}
+			}
+		})
+	}
+}
+
+// A heap belongs to one subtask, as long as there is one.
+func TestAssignHeap(t *testing.T) {
+	m := snapshotAt(1, 3, nil)
+	for i := range m.Operators[0].Subtasks {
+		s := &m.Operators[0].Subtasks[i]
+		s.Heap = []snapshots.Run{{Checkpoint: uint64(10 + i)}}
+	}
+	m.Operators[0].Subtasks[1].Finished = true
+	for i, share := range assignAll(t, m, 3) {
+		if got := fmt.Sprint(len(share.Heap), share.Finished); got != []string{"1 false", "0 true", "1 false"}[i] {
+			t.Errorf("subtask %d: %s", i, got)
+		}
+		if len(share.Heap) > 0 && share.Heap[0].Checkpoint != uint64(10+i) {
+			t.Errorf("subtask %d has another's heap", i)
+		}
+	}
+	for i, share := range assignAll(t, m, 2) {
+		if len(share.Heap) > 0 {
+			t.Errorf("subtask %d of 2 has a heap", i)
+		}
+	}
+}
+
 // A manifest that can't be true is corrupt: nothing is restored from it.
 func TestAssignRefusesNonsense(t *testing.T) {
 	for name, damage := range map[string]func(*snapshots.Operator){

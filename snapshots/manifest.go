@@ -49,6 +49,9 @@ type Subtask struct {
 	Runs []Run `json:"runs,omitempty"`
 	// Tables are the operator tables: those that belong to no key.
 	Tables *Section `json:"operatorTables,omitempty"`
+	// Heap are the parts of its instance's image, oldest first, as host writes them: a
+	// whole one and what changed since. They have no key groups.
+	Heap []Run `json:"heap,omitempty"`
 	// Splits are a source's positions, as runtime/operator.Split.
 	Splits json.RawMessage `json:"splits,omitempty"`
 	// Time is the state of the subtask's watermarks, as runtime/task writes it.
@@ -69,12 +72,13 @@ type Range struct {
 	End   int `json:"end"`
 }
 
-// Run is one sorted run of keyed state within a pack, as runtime/state writes it.
+// Run is one run of keyed state or of a heap within a pack, as runtime/state or host
+// writes it.
 type Run struct {
 	Section
 	Checkpoint uint64 `json:"checkpoint"`      // that wrote it
 	Since      uint64 `json:"since,omitempty"` // the checkpoint it builds on; 0: it holds everything
-	Header     int64  `json:"header"`          // bytes before the first group, which every reader needs
+	Header     int64  `json:"header"`          // bytes before the first group or page, which every reader needs
 	// Groups says where each key group lies that is to be read; the run may have more.
 	Groups Groups `json:"groups,omitempty"`
 }
@@ -129,6 +133,9 @@ func (m *Manifest) eachSection(visit func(*Section)) {
 			for r := range s.Runs {
 				visit(&s.Runs[r].Section)
 			}
+			for r := range s.Heap {
+				visit(&s.Heap[r].Section)
+			}
 			if s.Tables != nil {
 				visit(s.Tables)
 			}
@@ -169,6 +176,11 @@ func (m *Manifest) Size() (all, own int64) {
 // HasState tells whether anything is lost if the operator is left out of a restore.
 func (o *Operator) HasState() bool {
 	return slices.ContainsFunc(o.Subtasks, func(s Subtask) bool {
-		return len(s.Runs) > 0 || s.Tables != nil || len(s.Splits) > 0 || len(s.Transactions) > 0 || s.InFlight != nil
+		return len(s.Runs) > 0 || len(s.Heap) > 0 || s.Tables != nil || len(s.Splits) > 0 || len(s.Transactions) > 0 || s.InFlight != nil
 	})
+}
+
+// HasHeap tells whether the checkpoint has the image of an instance of the operator.
+func (o *Operator) HasHeap() bool {
+	return slices.ContainsFunc(o.Subtasks, func(s Subtask) bool { return !s.Finished && len(s.Heap) > 0 })
 }

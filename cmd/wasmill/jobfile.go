@@ -61,7 +61,7 @@ func readJob(cmd *cobra.Command, file string, f jobFlags, load loader) (*graph.P
 			return graph.ModuleInfo{}, err
 		}
 		i := m.Inspect()
-		return graph.ModuleInfo{Description: m.Description(), SHA256: i.SHA256, Memory: i.Memory.Min, Table: i.Table}, nil
+		return graph.ModuleInfo{Description: m.Description(), SHA256: i.SHA256, Memory: i.Memory.Min, Table: i.Table, NoImage: i.NoImage}, nil
 	}
 	plan, err := graph.Load(file, data, options, resolve, connector.Catalog())
 	if err != nil {

@@ -115,7 +115,12 @@ func (s *jobStore) choose(ctx context.Context, h *history, state *snapshots.Stat
 	}
 	var shapes []snapshots.Shape
 	for i := range plan.Operators {
-		shapes = append(shapes, snapshots.Shape{Name: plan.Operators[i].Name, Parallelism: plan.Operators[i].Parallelism})
+		op := &plan.Operators[i]
+		s := snapshots.Shape{Name: op.Name, Parallelism: op.Parallelism, Heap: op.State != nil && op.State.Heap}
+		if op.Module != nil {
+			s.Module = op.Module.SHA256
+		}
+		shapes = append(shapes, s)
 	}
 	if err := o.manifest.Fits(shapes, plan.MaxParallelism, b.dropped); err != nil {
 		return nil, refusedError{fmt.Errorf("job %s can't start from %s: %w", h.log.Job, o.name, err)}

@@ -139,6 +139,7 @@ func (b *builder) readModule(o *vertex) {
 	o.module.Config = b.readConfig(o, d.Config)
 	b.checkWindow(o, &d)
 	b.checkState(o, &d)
+	b.checkHeap(o, &r.info)
 }
 
 // checkStart refuses limits that the module passes before it does anything.

@@ -78,6 +78,7 @@ type ModuleInfo struct {
 	SHA256      string // hex; the module's name
 	Memory      int64  // bytes it starts with
 	Table       int64  // entries of its largest table at the start
+	NoImage     string // why no image of an instance can be taken: "changes tables at …"; empty if one can
 }
 
 // Resolver finds out about the module at an absolute path. Its error is shown at the

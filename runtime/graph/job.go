@@ -76,6 +76,7 @@ type vertex struct {
 	stateV       *value
 	stateLimitV  *value
 	tablesV      *value
+	heapV        *value
 	reject       RejectPolicy
 	rejectTo     string
 	rejectV      *value

@@ -18,7 +18,8 @@ const (
 )
 
 // State is what each subtask of a module keeps. A module has one if it declares
-// tables, has a window, or gets its input by key: it may then set timers.
+// tables, has a window, gets its input by key, since it may then set timers, or if the
+// job file asks for its heap.
 type State struct {
 	Backend Backend `json:"backend"`
 	Limit   int64   `json:"limit,omitempty"` // bytes of each subtask; 0: no limit
@@ -27,6 +28,8 @@ type State struct {
 	// inputs apart: keyed tables and timers can be used.
 	Keyed  bool    `json:"keyed,omitempty"`
 	Tables []Table `json:"tables,omitempty"` // by index, as the module declares them
+	// Heap says that an image of the instance is in every checkpoint.
+	Heap bool `json:"heap,omitempty"`
 }
 
 // Table is a table of a module; its name is its identity in checkpoints.
@@ -49,9 +52,8 @@ func (p *parser) readState(o *vertex, v *value) {
 		},
 		"tables": func(v *value) { o.tablesV = v },
 		"heap": func(v *value) {
-			if heap, _ := p.boolean(v); heap {
-				p.add(v.at(), "remove it, and keep what shall survive in tables", "state of the instance itself "+notYet)
-			}
+			o.heapV = v
+			o.state.Heap, _ = p.boolean(v)
 		},
 	})
 }
@@ -119,6 +121,13 @@ func (b *builder) readTables(o *vertex, names []string) {
 	}
 }
 
+// checkHeap refuses a module of which there can be no image.
+func (b *builder) checkHeap(o *vertex, info *ModuleInfo) {
+	if o.state.Heap && info.NoImage != "" {
+		b.add(o.heapV.at(), "remove it, and keep what shall survive in tables", "%s has no image to keep: it %s", b.relative(o.what), info.NoImage)
+	}
+}
+
 // checkKeys reports inputs of a module with keyed state whose records may come to a
 // subtask that is not their key's.
 func (b *builder) checkKeys(o *vertex) {
@@ -155,6 +164,9 @@ func (b *builder) keeps(o *vertex) *State {
 	o.state.Keyed = b.keyed(o) || slices.ContainsFunc(o.feeds, b.byKey) &&
 		!slices.ContainsFunc(o.feeds, func(f feed) bool { return f.in.by != Broadcast && !b.byKey(f) })
 	if len(o.state.Tables) == 0 && o.window == nil && !o.state.Keyed {
+		if o.state.Heap {
+			return &o.state
+		}
 		for _, v := range []*value{o.stateV, o.stateLimitV} {
 			if v != nil {
 				b.warn(v.named(), "remove it", "%s keeps no state", b.relative(o.what))

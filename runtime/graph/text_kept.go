@@ -121,7 +121,14 @@ func (s *State) text() string {
 		}
 		tables[i] = t.Name + " (" + list(string(t.Scope), ttl) + ")"
 	}
-	return list(string(s.Backend), limit) + prefixed(": ", list(tables...))
+	if s.Heap && !s.Keyed && len(tables) == 0 {
+		return "heap"
+	}
+	heap := ""
+	if s.Heap {
+		heap = "and the heap"
+	}
+	return list(list(string(s.Backend), limit)+prefixed(": ", list(tables...)), heap)
 }
 
 // list joins what there is.
