@@ -32,7 +32,7 @@ var layers = [][]string{
 var only = map[string][]string{
 	"github.com/tetratelabs/wazero":     {"host"},
 	"github.com/nats-io/nats-server/v2": {"cmd"},
-	"github.com/nats-io/nats.go":        {"runtime/exchange", "cluster", "cmd"},
+	"github.com/nats-io/nats.go":        {"runtime/exchange", "runtime/connector", "cluster", "cmd"},
 	"github.com/minio/minio-go":         {"snapshots/s3"},
 }
 
@@ -85,7 +85,7 @@ func TestLayersAreChecked(t *testing.T) {
 		{"wazero in host", source{pkg: "host", imports: []string{"github.com/tetratelabs/wazero/api"}}, ""},
 		{"wazero elsewhere", source{pkg: "runtime/task", imports: []string{"github.com/tetratelabs/wazero"}}, "runtime/task imports github.com/tetratelabs/wazero, which only host may"},
 		{"a NATS server in the engine", source{pkg: "cluster", imports: []string{"github.com/nats-io/nats-server/v2/server"}}, "which only cmd may"},
-		{"NATS in the host", source{pkg: "host", imports: []string{"github.com/nats-io/nats.go"}}, "which only runtime/exchange, cluster, cmd may"},
+		{"NATS in the host", source{pkg: "host", imports: []string{"github.com/nats-io/nats.go"}}, "which only runtime/exchange, runtime/connector, cluster, cmd may"},
 		{"a NATS server in a test", source{pkg: "cluster", test: true, imports: []string{"github.com/nats-io/nats-server/v2/server"}}, ""},
 		{"a package in no layer", source{pkg: "runtime/util", imports: []string{"fmt"}}, "runtime/util is in no layer"},
 		{"an import in no layer", source{pkg: "host", imports: []string{module + "/runtime/util"}}, "host imports runtime/util, which is in no layer"},

@@ -70,6 +70,7 @@ var sources = map[string]sourceSpec{
 			return json.Unmarshal(with, &s) == nil && s.Records < 0
 		},
 	}, openGenerator},
+	"jetstream": {jetStreamSourceSpec, openJetStreamSource},
 	"socket": {graph.ConnectorSpec{
 		Doc: "the lines that a TCP server sends; for demonstrations",
 		Fields: []graph.Field{

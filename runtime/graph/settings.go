@@ -10,7 +10,7 @@ import (
 )
 
 // laterConnectors are announced and not built.
-var laterConnectors = []string{"jetstream", "nexmark"}
+var laterConnectors = []string{"nexmark"}
 
 // readConnector checks a source or sink against what its connector says it takes.
 func (b *builder) readConnector(o *vertex) {

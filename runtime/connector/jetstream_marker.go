@@ -1,0 +1,3 @@
+package connector
+
+const markerPrefix = "wasmill.commit."
