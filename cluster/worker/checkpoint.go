@@ -69,13 +69,13 @@ func (a *attempt) upload(ctx context.Context, m *share, c task.Checkpoint, parts
 			return err
 		}
 	}
-	stateful := slices.ContainsFunc(c.Parts, func(p task.Part) bool { return p.Keyed != nil || p.Own != nil })
+	stateful := slices.ContainsFunc(c.Parts, func(p task.Part) bool { return p.Keyed != nil || p.Own != nil || p.Heap != nil })
 	if !stateful && flight.Empty() {
 		return nil
 	}
 	_, err := a.folder().WritePack(ctx, pack, func(w *snapshots.PackWriter) error {
 		for i := range c.Parts {
-			if err := a.writePart(w, m, &c.Parts[i], &parts[i].Subtask); err != nil {
+			if err := a.writePart(ctx, w, m, &c.Parts[i], &parts[i].Subtask); err != nil {
 				return fmt.Errorf("write state of %s[%d]: %w", c.Parts[i].Operator, m.subtask, err)
 			}
 		}
@@ -93,7 +93,7 @@ func (a *attempt) upload(ctx context.Context, m *share, c task.Checkpoint, parts
 	return err
 }
 
-func (a *attempt) writePart(w *snapshots.PackWriter, m *share, p *task.Part, to *snapshots.Subtask) error {
+func (a *attempt) writePart(ctx context.Context, w *snapshots.PackWriter, m *share, p *task.Part, to *snapshots.Subtask) error {
 	if p.Keyed != nil {
 		k, err := a.keeper(id.Subtask{Operator: p.Operator, Index: m.subtask})
 		if err != nil {
@@ -108,6 +108,11 @@ func (a *attempt) writePart(w *snapshots.PackWriter, m *share, p *task.Part, to 
 			return err
 		}
 		if to.Runs, err = k.written(info, section); err != nil {
+			return err
+		}
+	}
+	if p.Heap != nil {
+		if err := a.writeHeap(ctx, w, m, p, to); err != nil {
 			return err
 		}
 	}

@@ -134,6 +134,9 @@ func (k *kept) close() {
 			_ = b.Close()
 		}
 	}
+	if k.Heap != nil {
+		_ = k.Heap.Close()
+	}
 	k.State = task.State{}
 }
 

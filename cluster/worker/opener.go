@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -45,6 +46,7 @@ func (engine) OpenCommitter(op *graph.Operator) (operator.Committer, error) {
 type opener struct {
 	attempt *attempt
 	modules map[string]*host.Module // by hash; complete after load
+	heapLog sync.Once               // how heaps are kept here
 }
 
 // load fetches and compiles every module of the plan that runs here.
@@ -72,7 +74,8 @@ func (o *opener) load(ctx context.Context) error {
 	return group.Wait()
 }
 
-// instance makes a guest with what it keeps, and opens it.
+// instance makes a guest with what it keeps, and opens it, unless it goes on from an
+// image.
 func (o *opener) instance(ctx context.Context, t task.Opening, c operator.Collector) (_ *host.Instance, k kept, err error) {
 	a, op := o.attempt, t.Operator
 	if k, err = o.keep(ctx, op, t.Subtask); err != nil {
@@ -80,7 +83,7 @@ func (o *opener) instance(ctx context.Context, t task.Opening, c operator.Collec
 	}
 	job := a.ref.Job
 	log := a.worker.config.Logger.With("namespace", job.Namespace, "job", job.Name, "operator", op.Name, "subtask", t.Subtask)
-	i, err := o.modules[op.Module.SHA256].Instantiate(ctx, host.InstanceConfig{
+	config := host.InstanceConfig{
 		Subtask:     id.Subtask{Operator: op.Name, Index: t.Subtask},
 		Parallelism: op.Parallelism, MaxParallelism: a.plan.MaxParallelism,
 		Config: op.Module.Config, Env: op.Module.Env, Limits: op.Limits, Collector: c, Logger: log,
@@ -88,13 +91,28 @@ func (o *opener) instance(ctx context.Context, t task.Opening, c operator.Collec
 		Seed:   seed(job, op.Name, t.Subtask),
 		Now:    func() int64 { return a.worker.config.Clock.Now().UnixMilli() },
 		State:  k.Tables, Timers: k.Timers, Watermark: t.Watermark,
-	})
+	}
+	heap := op.State != nil && op.State.Heap
+	var i *host.Instance
+	if heap {
+		i, err = o.restoreHeap(ctx, op, t.Subtask, config)
+	}
+	goesOn := i != nil
+	if err == nil && !goesOn {
+		i, err = o.modules[op.Module.SHA256].Instantiate(ctx, config)
+	}
 	if err != nil {
 		k.close()
 		return nil, k, err
 	}
 	a.stoppable(i)
-	if err := i.Open(t.Restored != nil); err != nil {
+	if !goesOn {
+		err = i.Open(t.Restored != nil)
+	}
+	if err == nil && heap {
+		err = o.keepHeap(&k, i, op, t.Subtask, goesOn)
+	}
+	if err != nil {
 		i.Close()
 		k.close()
 		return nil, k, err

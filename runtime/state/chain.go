@@ -60,6 +60,15 @@ func (c *Chain) Written(run RunInfo) (runs []RunInfo, ok bool) {
 	return slices.Clone(runs), true
 }
 
+// Runs are those that a confirmed checkpoint consists of, oldest first; nil if it is not
+// known.
+func (c *Chain) Runs(checkpoint uint64) []RunInfo {
+	if at := find(c.confirmed, checkpoint); at >= 0 {
+		return slices.Clone(c.confirmed[at])
+	}
+	return nil
+}
+
 // Confirm tells that a checkpoint completed; unknown ones are ignored.
 func (c *Chain) Confirm(checkpoint uint64) {
 	at := find(c.written, checkpoint)

@@ -40,11 +40,12 @@ type Part struct {
 	Operator    string
 	Splits      []operator.Split
 	Transaction operator.Transaction // nil if nothing is staged
-	// Keyed and Own are what it keeps, nil if nothing. Whoever gets the report writes
-	// and closes them.
-	Keyed, Own state.Snapshot
-	Watermark  int64  // the last that came in; NoWatermark if none
-	Assigned   []byte // what it knows of the watermarks it assigns; nil if it does not
+	// Keyed, Own and Heap are what it keeps, nil if nothing. Whoever gets the report
+	// writes and closes them.
+	Keyed, Own, Heap state.Snapshot
+
+	Watermark int64  // the last that came in; NoWatermark if none
+	Assigned  []byte // what it knows of the watermarks it assigns; nil if it does not
 }
 
 // Restored is where an operator goes on.
@@ -58,7 +59,7 @@ type Restored struct {
 // Close releases snapshots that nobody will write.
 func (c *Checkpoint) Close() {
 	for i := range c.Parts {
-		for _, s := range []state.Snapshot{c.Parts[i].Keyed, c.Parts[i].Own} {
+		for _, s := range []state.Snapshot{c.Parts[i].Keyed, c.Parts[i].Own, c.Parts[i].Heap} {
 			if s != nil {
 				// There is nothing to lose: it was only read.
 				_ = s.Close()

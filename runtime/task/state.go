@@ -18,6 +18,14 @@ type State struct {
 	// takes the news that a checkpoint completed.
 	Full      func() bool
 	Confirmed func(checkpoint uint64)
+	Heap      Heap // nil: the instance itself is not kept
+}
+
+// Heap takes snapshots of an operator's instance. It belongs to the task's goroutine.
+type Heap interface {
+	Snapshot(checkpoint uint64) (state.Snapshot, error)
+	Confirm(checkpoint uint64)
+	Close() error
 }
 
 // snapshot fixes what the operator keeps as its part of a checkpoint.
@@ -28,7 +36,12 @@ func (s *State) snapshot(checkpoint uint64, part *Part) (err error) {
 		}
 	}
 	if s.Own != nil {
-		part.Own, err = s.Own.Snapshot(checkpoint, true)
+		if part.Own, err = s.Own.Snapshot(checkpoint, true); err != nil {
+			return err
+		}
+	}
+	if s.Heap != nil {
+		part.Heap, err = s.Heap.Snapshot(checkpoint)
 	}
 	return err
 }
@@ -41,6 +54,9 @@ func (s *State) confirm(checkpoint uint64) {
 	if s.Own != nil {
 		s.Own.Confirm(checkpoint)
 	}
+	if s.Heap != nil {
+		s.Heap.Confirm(checkpoint)
+	}
 }
 
 func (s *State) close() error {
@@ -49,6 +65,9 @@ func (s *State) close() error {
 		if b != nil {
 			errs = append(errs, b.Close())
 		}
+	}
+	if s.Heap != nil {
+		errs = append(errs, s.Heap.Close())
 	}
 	*s = State{}
 	return errors.Join(errs...)
