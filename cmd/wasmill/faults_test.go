@@ -85,6 +85,9 @@ func struck(t *testing.T, job struckJob, p pace, r *rand.Rand, tally *tally) []s
 	if code := run.wait(t, patience(p)); code != exitDone {
 		t.Fatalf("exit code %d:\n%s", code, run.stderr)
 	}
+	if left := matches(t, out, ".part-*"); len(left) > 0 {
+		t.Errorf("left behind: %s", left)
+	}
 	return rows(t, out)
 }
 

@@ -59,9 +59,9 @@ func (s *fileSink) moveIn(ctx context.Context) error {
 // lookAround removes what earlier attempts of this subtask staged. Of p subtasks,
 // subtask i answers for all files whose subtask number leaves the remainder i when
 // divided by p, so that no two meet, nor is any file of a larger run forgotten. In a
-// run that goes on, what is prepared stays: the committer has still to end it; and who
-// writes yet is an attempt that was replaced. In a run from nothing it is another run,
-// and nothing is touched.
+// run that goes on, who writes yet is an attempt that was replaced, and what is prepared
+// is in no checkpoint: what the one to go on from lists was committed before the sink is
+// opened. In a run from nothing who writes is another run, and nothing is touched.
 func (s *fileSink) lookAround() error {
 	entries, err := os.ReadDir(s.dir)
 	if err != nil {
@@ -71,7 +71,7 @@ func (s *fileSink) lookAround() error {
 	var earlier []earlierFile
 	for _, entry := range entries {
 		part, ok := parsePart(entry.Name())
-		if !ok || part.subtask%s.c.Parallelism != s.c.Subtask.Index || s.c.Restore != nil && part.stage != writing {
+		if !ok || part.subtask%s.c.Parallelism != s.c.Subtask.Index || s.c.Restore != nil && part.stage == visible {
 			continue
 		}
 		path := filepath.Join(s.dir, entry.Name())

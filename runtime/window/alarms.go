@@ -49,7 +49,7 @@ func (a *alarms) due(watermark int64) (group int, at int64, ok bool) {
 		return 0, 0, false
 	}
 	g := a.heap[0]
-	return a.first + int(g), a.next[g], a.next[g] <= add(watermark, 1)
+	return a.first + int(g), a.next[g], a.next[g] <= watermark
 }
 
 // take removes all keys under a time, the earliest of the group, and returns them in

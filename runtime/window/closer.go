@@ -26,6 +26,7 @@ type closer struct {
 	arena      []byte
 	calls      groups
 	merges     groups
+	after      int64 // how long after the last moment of a window its results are: ms
 }
 
 // item is a key in a window: its values are accumulators, or records by input.
@@ -87,7 +88,7 @@ func (c *closer) flush() error {
 	}
 	c.output.window = record.NoTimestamp
 	if c.end != Infinity {
-		c.output.window = c.end - 1
+		c.output.window = c.end - 1 + c.after
 	}
 	var err error
 	if c.aggregator != nil {

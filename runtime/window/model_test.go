@@ -41,7 +41,10 @@ type modelWindow struct {
 func (m *model) lateness() int64 { return m.w.Lateness.Milliseconds() }
 
 func (m *model) over(end, lateness int64) bool {
-	return m.watermark == math.MaxInt64 || m.watermark != math.MinInt64 && end-1+lateness <= m.watermark
+	if m.w.Kind != graph.Session {
+		end-- // who comes just at the end of a session is part of it
+	}
+	return m.watermark == math.MaxInt64 || m.watermark != math.MinInt64 && end+lateness <= m.watermark
 }
 
 func (m *model) emit(w *modelWindow, firing string) {

@@ -13,23 +13,22 @@ import (
 func (p *panes) accumulate(from int) (int, error) {
 	g := &p.calls
 	g.reset()
-	p.kept, p.keeps, p.places = p.kept[:0], p.keeps[:0], p.places[:0]
+	p.places = p.places[:0]
 	indexes := p.Output.indexes[:0]
-	to, touched, mixed := from, from, false
+	to, touched := from, from
 	for ; to < len(p.gather.entries) && to < from+callEntries && len(g.buf) < callBytes; to++ {
 		e := &p.gather.entries[to]
-		mixed = mixed || e.pane != p.gather.entries[from].pane
 		if to >= touched {
 			touched = p.look(to)
 		}
 		l := &p.local[e.pane]
-		acc, ok, err := p.get(to - from)
-		if err == nil && p.rings {
-			if p.memory == nil {
-				p.keeps = append(p.keeps, span{len(p.kept), len(acc)})
-				p.kept = append(p.kept, acc...)
-			}
-			acc, ok, err = ringFind(acc, l.number)
+		var acc []byte
+		var ok bool
+		var err error
+		if p.rings {
+			acc, ok, err = p.getRing(to-from, l)
+		} else {
+			acc, ok, err = p.get(to - from)
 		}
 		if err != nil {
 			return 0, err
@@ -44,12 +43,11 @@ func (p *panes) accumulate(from int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return to, p.putAll(from, to, mixed, replies{answer, "accumulate"})
+	return to, p.putAll(from, to, replies{answer, "accumulate"})
 }
 
-// putAll writes the accumulators that the guest has answered. Mixed, they are of several
-// panes, and one may have changed the ring of another.
-func (p *panes) putAll(from, to int, mixed bool, answers replies) error {
+// putAll writes the accumulators that the guest has answered.
+func (p *panes) putAll(from, to int, answers replies) error {
 	for i := from; i < to; i++ {
 		acc, err := answers.next()
 		if err != nil {
@@ -58,17 +56,7 @@ func (p *panes) putAll(from, to int, mixed bool, answers replies) error {
 		e := &p.gather.entries[i]
 		l := &p.local[e.pane]
 		if p.rings {
-			var ring []byte
-			if mixed || p.memory != nil {
-				ring, _, err = p.get(i - from)
-				p.usual = len(ring)
-			} else {
-				k := p.keeps[i-from]
-				ring = p.kept[k.offset : k.offset+k.size]
-			}
-			if err == nil {
-				err = p.putRing(i-from, e, ring, acc)
-			}
+			err = p.putRing(i-from, e, acc)
 		} else {
 			err = p.set(i-from, acc)
 		}
@@ -93,12 +81,15 @@ func (p *panes) look(from int) int {
 	for i := from; i < to; i++ {
 		e := &p.gather.entries[i]
 		p.places = append(p.places, state.Place{
-			Group: int(e.group), Table: p.Table + tableData, Key: p.dataKey(&p.local[e.pane]), Subkey: e.key, SubkeyHash: e.hash, Size: p.usual,
+			Group: int(e.group), Table: p.Table + tableData, Key: p.dataKey(&p.local[e.pane]), Subkey: e.key, SubkeyHash: e.hash, Size: ringHead,
 		})
 	}
 	if p.memory != nil {
 		p.found = slices.Grow(p.found[:first], to-from)[:len(p.places)]
 		p.memory.Find(p.places[first:], p.found[first:])
+		if p.rings {
+			p.nearEnds(first)
+		}
 		return to
 	}
 	for i := first; i < len(p.places); i++ {
@@ -106,6 +97,16 @@ func (p *panes) look(from int) int {
 		p.Backend.Touch(t.Group, t.Table, t.Key, t.Subkey)
 	}
 	return to
+}
+
+// nearEnds brings near the ends of rings, where records go.
+func (p *panes) nearEnds(first int) {
+	for i := first; i < len(p.places); i++ {
+		if b, _, ok, _ := p.memory.GetFound(&p.places[i], &p.found[i]); ok && len(b) >= ringHead {
+			end := int(binary.LittleEndian.Uint32(b)) + ringHead - 1
+			p.touched += uint64(b[min(max(end, 0), len(b)-1)])
+		}
+	}
 }
 
 // get reads the data of an entry of the call, by its number there.

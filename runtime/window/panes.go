@@ -31,11 +31,10 @@ type panes struct {
 	memory  *state.Memory // the backend, if it is one: a shorter way to it
 	places  []state.Place // of the entries of a call
 	found   []state.Found // at these places, in memory
-	usual   int           // bytes of a ring, by the last one
+	touched uint64        // what was loaded to be near
 	paneKey []byte        // scratch
 	value   []byte        // scratch
-	kept    []byte        // the rings of a call
-	keeps   []span        // in kept, by entry
+	kept    []byte        // scratch: a ring
 }
 
 // localPane is a pane of the batch being processed.

@@ -2,6 +2,7 @@ package window
 
 import (
 	"encoding/binary"
+	"math"
 
 	"github.com/wasmill/wasmill/runtime/fault"
 )
@@ -10,23 +11,35 @@ import (
 // of its group, so that a window finds them with one look, and a new pane is no new
 // entry. A window visits all keys that the group holds; most of them are its own.
 //
-//	u32 bytes of panes   (i64 pane   u32 len   accumulator)*   room for more
+//	u32 bytes of panes   u32 step   (i64 pane   u32 len   accumulator)*   room for more
 //
-// Panes ascend. There is room so that an entry whose panes come and go keeps its size.
+// Panes ascend. Step is the size of each, if all have the same, else 0: then a pane is
+// found from the end, where records go, and changed where it is. Panes that no window
+// needs any more stay until there is no room: a ring is written anew once in several panes.
 const (
-	ringHead = 4
+	ringHead = 8
 	paneHead = 12
 )
 
-// ringPanes is a ring without its head and room.
-func ringPanes(b []byte) ([]byte, error) {
+// ring is the panes of a key.
+type ring struct {
+	panes []byte
+	step  int // 0: they differ in size
+}
+
+// readRing takes the head and the room off.
+func readRing(b []byte) (ring, error) {
 	if len(b) == 0 {
-		return nil, nil
+		return ring{}, nil
 	}
-	if len(b) < ringHead || int(binary.LittleEndian.Uint32(b)) > len(b)-ringHead {
-		return nil, fault.Corruptf("the panes of a key are cut off")
+	if len(b) < ringHead {
+		return ring{}, fault.Corruptf("the panes of a key are cut off")
 	}
-	return b[ringHead : ringHead+int(binary.LittleEndian.Uint32(b))], nil
+	size, step := int(binary.LittleEndian.Uint32(b)), int(binary.LittleEndian.Uint32(b[4:]))
+	if size > len(b)-ringHead || step != 0 && (step < paneHead || size%step != 0) {
+		return ring{}, fault.Corruptf("the panes of a key are cut off")
+	}
+	return ring{b[ringHead : ringHead+size], step}, nil
 }
 
 // ringNext takes the first pane off.
@@ -41,16 +54,51 @@ func ringNext(b []byte) (pane int64, acc, rest []byte, err error) {
 	return int64(binary.LittleEndian.Uint64(b)), b[paneHead : paneHead+n : paneHead+n], b[paneHead+n:], nil
 }
 
-// ringFind returns the accumulator of a pane.
-func ringFind(ring []byte, pane int64) (acc []byte, ok bool, err error) {
-	b, err := ringPanes(ring)
-	for len(b) > 0 && err == nil {
-		var at int64
-		if at, acc, b, err = ringNext(b); at == pane && err == nil {
-			return acc, true, nil
+// behind is where the first pane from a number on stands.
+func (r *ring) behind(pane int64) (at int, err error) {
+	if r.step > 0 {
+		for at = len(r.panes); at > 0 && int64(binary.LittleEndian.Uint64(r.panes[at-r.step:])) >= pane; {
+			at -= r.step
 		}
+		return at, nil
 	}
-	return nil, false, err
+	for rest := r.panes; len(rest) > 0; {
+		number, _, next, err := ringNext(rest)
+		if err != nil {
+			return 0, err
+		}
+		if number >= pane {
+			return len(r.panes) - len(rest), nil
+		}
+		rest = next
+	}
+	return len(r.panes), nil
+}
+
+// newest is the last pane; of none, one before all others.
+func (r *ring) newest() (pane int64, err error) {
+	pane = math.MinInt64
+	rest := r.panes
+	if r.step > 0 && len(rest) > 0 {
+		rest = rest[len(rest)-r.step:]
+	}
+	for len(rest) > 0 && err == nil {
+		pane, _, rest, err = ringNext(rest)
+	}
+	return pane, err
+}
+
+// find returns the accumulator of a pane.
+func (r *ring) find(pane int64) (acc []byte, ok bool, err error) {
+	at, err := r.behind(pane)
+	if err != nil || at == len(r.panes) {
+		return nil, false, err
+	}
+	number, acc, _, err := ringNext(r.panes[at:])
+	if err != nil || number != pane {
+		return nil, false, err
+	}
+	return acc, true, nil
 }
 
 func ringAppend(b []byte, pane int64, acc []byte) []byte {
@@ -59,84 +107,122 @@ func ringAppend(b []byte, pane int64, acc []byte) []byte {
 	return append(b, acc...)
 }
 
+// ringChange sets the accumulator of a pane within the bytes of a ring, if it can be set
+// there: in its place, or behind the others.
+func ringChange(b []byte, pane int64, acc []byte) (done bool, err error) {
+	r, err := readRing(b)
+	if err != nil {
+		return false, err
+	}
+	at, err := r.behind(pane)
+	if err != nil {
+		return false, err
+	}
+	if at < len(r.panes) {
+		number, old, _, err := ringNext(r.panes[at:])
+		if err != nil || number != pane || len(old) != len(acc) {
+			return false, err
+		}
+		copy(old, acc)
+		return true, nil
+	}
+	size := len(r.panes) + paneHead + len(acc)
+	if r.step != paneHead+len(acc) || ringHead+size > len(b) {
+		return false, nil
+	}
+	ringAppend(b[:ringHead+at], pane, acc)
+	binary.LittleEndian.PutUint32(b, uint32(size))
+	return true, nil
+}
+
 // ringPut writes to out the panes of a ring, with the accumulator of one of them set;
 // those whose windows are all dead are left out.
-func (p *panes) ringPut(out, ring []byte, pane int64, acc []byte, dead int64) ([]byte, error) {
-	b, err := ringPanes(ring)
+func (p *panes) ringPut(out, b []byte, pane int64, acc []byte, dead int64) ([]byte, error) {
+	r, err := readRing(b)
 	if err != nil {
 		return nil, err
 	}
-	if at := p.ringPlace(b, pane, len(acc), dead); at > 0 && 4*(ringHead+len(b)) >= len(ring) {
-		out = append(out[:0], ring...)
-		copy(out[ringHead+at:], acc)
-		return out, nil
-	}
-	out = append(out[:0], 0, 0, 0, 0)
-	written := false
-	for len(b) > 0 {
-		at, old, rest, err := ringNext(b)
+	out = append(out[:0], make([]byte, ringHead)...)
+	written, step, newest := false, paneHead+len(acc), int64(math.MinInt64)
+	for rest := r.panes; len(rest) > 0; {
+		number, old, next, err := ringNext(rest)
 		if err != nil {
 			return nil, err
 		}
-		b = rest
-		if !written && at >= pane {
+		if len(rest) < len(r.panes) && number <= newest {
+			return nil, fault.Corruptf("pane %d of a key comes behind pane %d", number, newest)
+		}
+		rest, newest = next, number
+		if !written && number >= pane {
 			out, written = ringAppend(out, pane, acc), true
 		}
-		if _, last := p.assigner.windows(at); at != pane && last > dead {
-			out = ringAppend(out, at, old)
+		if _, last := p.assigner.windows(number); number == pane || last <= dead {
+			continue
+		}
+		out = ringAppend(out, number, old)
+		if len(old) != len(acc) {
+			step = 0
 		}
 	}
 	if !written {
 		out = ringAppend(out, pane, acc)
 	}
 	binary.LittleEndian.PutUint32(out, uint32(len(out)-ringHead))
-	size := len(ring)
-	if len(out) > size || 4*len(out) < size {
-		size = 2 * len(out)
-		// Most rings never hold more than the panes of a window and one.
-		first, last := p.assigner.panes(0)
-		if most := ringHead + int(min(last-first+2, 1<<20))*(paneHead+len(acc)); len(out) <= most {
-			size = min(size, most)
-		}
-	}
-	for len(out)+8 <= size {
-		out = append(out, 0, 0, 0, 0, 0, 0, 0, 0)
-	}
-	for len(out) < size {
-		out = append(out, 0)
-	}
-	return out, nil
+	binary.LittleEndian.PutUint32(out[4:], uint32(step))
+	size := p.ringRoom(len(out), len(b), paneHead+len(acc))
+	return append(out, make([]byte, size-len(out))...), nil
 }
 
-// ringPlace is where the accumulator of a pane lies among the panes, if one of that size
-// can take its place and no other pane goes; else 0.
-func (p *panes) ringPlace(b []byte, pane int64, size int, dead int64) int {
-	for rest := b; len(rest) > 0; {
-		at, acc, next, err := ringNext(rest)
-		if err != nil {
-			return 0
-		}
-		if at == pane {
-			if len(acc) != size {
-				return 0
-			}
-			return len(b) - len(next) - size
-		}
-		if len(rest) == len(b) { // the first: those behind it live longer
-			if _, last := p.assigner.windows(at); last <= dead {
-				return 0
-			}
-		}
-		rest = next
+// ringRoom is how many bytes a ring gets that needs some and had others. Most rings
+// never hold more than the panes of a window and one; a half of that is room for those
+// that come while others go.
+func (p *panes) ringRoom(need, had, step int) int {
+	first, last := p.assigner.panes(0)
+	live := int(min(last-first+2, 1<<20))
+	most := ringHead + (live+live/2)*step
+	if need > had || 4*need < had || need+need/8 > had && had < most {
+		return max(need, min(2*need, most))
 	}
-	return 0
+	return had
 }
 
-// putRing writes the accumulator of an entry of the call into its ring.
-func (p *panes) putRing(n int, e *entry, ring, acc []byte) error {
-	_, dead := p.seen(int(e.group))
+// getRing reads the accumulator of an entry of the call.
+func (p *panes) getRing(n int, l *localPane) (acc []byte, ok bool, err error) {
+	b, _, err := p.get(n)
+	if err != nil {
+		return nil, false, err
+	}
+	r, err := readRing(b)
+	if err != nil {
+		return nil, false, err
+	}
+	return r.find(l.number)
+}
+
+// putRing writes it.
+func (p *panes) putRing(n int, e *entry, acc []byte) error {
+	number := p.local[e.pane].number
+	var b []byte
 	var err error
-	if p.value, err = p.ringPut(p.value, ring, p.local[e.pane].number, acc, dead); err != nil {
+	if p.memory != nil {
+		b, _, err = p.memory.EditFound(&p.places[n], &p.found[n])
+	} else if b, _, err = p.get(n); err == nil {
+		p.kept = append(p.kept[:0], b...)
+		b = p.kept
+	}
+	if err != nil {
+		return err
+	}
+	switch done, err := ringChange(b, number, acc); {
+	case err != nil:
+		return err
+	case done && p.memory != nil:
+		return nil
+	case done:
+		return p.set(n, b)
+	}
+	_, dead := p.seen(int(e.group))
+	if p.value, err = p.ringPut(p.value, b, number, acc, dead); err != nil {
 		return err
 	}
 	return p.set(n, p.value)
@@ -146,16 +232,19 @@ func (p *panes) putRing(n int, e *entry, ring, acc []byte) error {
 // that no window behind limit needs.
 func (p *panes) fireRings(k int64, group int, limit int64) error {
 	first, last := p.assigner.panes(k)
-	return p.eachRing(group, func(key, b []byte) error {
-		begun, newest := false, int64(0)
-		for len(b) > 0 {
-			at, acc, rest, err := ringNext(b)
+	return p.eachRing(group, func(key []byte, r *ring) error {
+		at, err := r.behind(first)
+		if err != nil {
+			return err
+		}
+		begun := false
+		for b := r.panes[at:]; len(b) > 0; {
+			number, acc, rest, err := ringNext(b)
 			if err != nil {
 				return err
 			}
-			b, newest = rest, at
-			if at < first || at > last {
-				continue
+			if b = rest; number > last {
+				break
 			}
 			if !begun {
 				if err := p.closer.key(key); err != nil {
@@ -165,22 +254,26 @@ func (p *panes) fireRings(k int64, group int, limit int64) error {
 			}
 			p.closer.value(0, acc)
 		}
-		return p.forgetRing(group, key, newest, limit)
+		return p.forgetRing(group, key, r, limit)
 	})
 }
 
 // fireRing gives the panes of a key in a window, whose key the closer has.
 func (p *panes) fireRing(k int64, group int, key []byte) error {
 	first, last := p.assigner.panes(k)
-	ring, _, _, err := p.Backend.Get(group, p.Table+tableData, nil, key)
+	b, _, _, err := p.Backend.Get(group, p.Table+tableData, nil, key)
 	if err != nil {
 		return err
 	}
-	b, err := ringPanes(ring)
-	for len(b) > 0 && err == nil {
-		var at int64
+	r, err := readRing(b)
+	if err != nil {
+		return err
+	}
+	at, err := r.behind(first)
+	for b = r.panes[at:]; len(b) > 0 && err == nil; {
+		var number int64
 		var acc []byte
-		if at, acc, b, err = ringNext(b); err == nil && at >= first && at <= last {
+		if number, acc, b, err = ringNext(b); err == nil && number <= last {
 			p.closer.value(0, acc)
 		}
 	}
@@ -189,19 +282,14 @@ func (p *panes) fireRing(k int64, group int, key []byte) error {
 
 // sweepRings forgets the keys that no window behind limit needs.
 func (p *panes) sweepRings(group int, limit int64) error {
-	return p.eachRing(group, func(key, b []byte) error {
-		newest := int64(0)
-		for len(b) > 0 {
-			var err error
-			if newest, _, b, err = ringNext(b); err != nil {
-				return err
-			}
-		}
-		return p.forgetRing(group, key, newest, limit)
-	})
+	return p.eachRing(group, func(key []byte, r *ring) error { return p.forgetRing(group, key, r, limit) })
 }
 
-func (p *panes) forgetRing(group int, key []byte, newest, limit int64) error {
+func (p *panes) forgetRing(group int, key []byte, r *ring, limit int64) error {
+	newest, err := r.newest()
+	if err != nil {
+		return err
+	}
 	if _, last := p.assigner.windows(newest); last > limit {
 		return nil
 	}
@@ -209,7 +297,7 @@ func (p *panes) forgetRing(group int, key []byte, newest, limit int64) error {
 }
 
 // eachRing visits the keys of a group and their panes, in order.
-func (p *panes) eachRing(group int, visit func(key, b []byte) error) error {
+func (p *panes) eachRing(group int, visit func(key []byte, r *ring) error) error {
 	m := &p.merger
 	m.reset()
 	if err := m.add(group, p.Table+tableData, nil, 0); err != nil {
@@ -217,9 +305,9 @@ func (p *panes) eachRing(group int, visit func(key, b []byte) error) error {
 	}
 	for len(m.heap) > 0 {
 		s := m.heap[0]
-		b, err := ringPanes(s.value())
+		r, err := readRing(s.value())
 		if err == nil {
-			err = visit(s.subkey(), b)
+			err = visit(s.subkey(), &r)
 		}
 		if err != nil {
 			return err

@@ -25,12 +25,14 @@ type fire struct{ entry, session int32 }
 
 func newSessions(c *core) (*sessions, error) {
 	a, err := newAlarms(c.Backend, c.Table+tableIndex, c.First, c.End)
+	c.closer.after = 1 // a session is open until its end: a watermark just before may be out
 	return &sessions{core: c, gap: ms(c.Window.Gap), alarms: a}, err
 }
 
-// over tells whether a watermark has reached the end of a session, put off by some ms.
+// over tells whether a watermark has reached the end of a session, put off by some ms. A
+// record just at the end is still part of it: until the watermark is there, one may come.
 func (s *sessions) over(end, lateness int64) bool {
-	return s.watermark == Infinity || add(sub(end, 1), lateness) <= s.watermark
+	return s.watermark == Infinity || add(end, lateness) <= s.watermark
 }
 
 func (s *sessions) process(int, []byte) error {

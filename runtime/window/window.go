@@ -12,7 +12,10 @@
 // below W comes any more. A window [start, end) gives its result when W ≥ end − 1, gives
 // it again for each record that comes later, and is forgotten when W ≥ end − 1 +
 // lateness; who comes behind that for all of its windows is too late. A session is
-// [first, last + gap); sessions that overlap or touch are one.
+// [first, last + gap); sessions that overlap or touch are one. Since a record just at the
+// end of a session belongs to it, a session is complete when W ≥ end, and its result has
+// the time end: a millisecond later than in Flink, where it depends on the moment of the
+// watermark whether such a record finds its session open.
 //
 // Order (D6): results come by window end, then key group, then key bytes, and for
 // records behind the end in the order of these records. Where a batch ends does not

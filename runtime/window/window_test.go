@@ -140,43 +140,43 @@ var transcripts = []struct {
 	{"sessions end a gap after their last record", setup{window: session(5, 0)}, `
 			a@0=x a@4=y a@20=z b@3=w
 			W 7
-			  b [3,8) on time: w @7
 			W 8
-			  a [0,9) on time: x y @8
+			  b [3,8) on time: w @8
 			W inf
-			  a [20,25) on time: z @24`},
+			  a [0,9) on time: x y @9
+			  a [20,25) on time: z @25`},
 	{"two records one gap apart share a session", setup{window: session(5, 0)}, `
 			a@0=x a@5=y b@0=x b@6=y
 			W inf
-			  b [0,5) on time: x @4
-			  a [0,10) on time: x y @9
-			  b [6,11) on time: y @10`},
+			  b [0,5) on time: x @5
+			  a [0,10) on time: x y @10
+			  b [6,11) on time: y @11`},
 	{"a record joins two sessions", setup{window: session(5, 0)}, `
 			a@0=x
 			a@10=y
 			restore
 			a@5=z
 			W inf
-			  a [0,15) on time: x y z @14`},
+			  a [0,15) on time: x y z @15`},
 	{"a late record makes a session longer", setup{window: session(5, 10)}, `
 			a@0=x
 			W 6
-			  a [0,5) on time: x @4
+			  a [0,5) on time: x @5
 			a@1=y
-			  a [0,6) late: x y @5
+			  a [0,6) late: x y @6
 			a@4=z
 			W 8
-			  a [0,9) on time: x y z @8
 			W 17
+			  a [0,9) on time: x y z @9
 			W 18
 			a@4=v
-			  too late: v
+			  a [0,9) late: v x y z @9
 			W inf`},
 	{"a late record of its own is a session", setup{window: session(5, 10)}, `
 			W 10
 			a@1=x a@2=y
-			  a [1,6) late: x @5
-			  a [1,7) late: x y @6
+			  a [1,6) late: x @6
+			  a [1,7) late: x y @7
 			W inf`},
 	{"early results come by the watermark, of what is new", setup{window: graph.Window{Kind: graph.Tumbling, Size: ms(100), Late: 1, Trigger: graph.Trigger{Every: ms(10)}}}, `
 			W 0
@@ -200,10 +200,10 @@ var transcripts = []struct {
 			W 5
 			tick 1011
 			tick 1020
-			  a [1,101) early: x @100
+			  a [1,101) early: x @101
 			tick 1030
 			W inf
-			  a [1,101) on time: x @100`},
+			  a [1,101) on time: x @101`},
 	{"or by the number of records", setup{window: graph.Window{Kind: graph.Tumbling, Size: ms(100), Late: 1, Trigger: graph.Trigger{Count: 2}}}, `
 			a@1=x b@1=x a@2=y a@3=z
 			  a [0,100) early: x y @99
@@ -261,7 +261,7 @@ var transcripts = []struct {
 			a@8=y'
 			a@4=z'
 			W inf
-			  a [0,13) on time: 0:x 1:y 1:z @12`},
+			  a [0,13) on time: 0:x 1:y 1:z @13`},
 	{"times that can't be in a window", setup{window: tumbling(10, 0)}, `
 			a@=x a@1=y
 			  rejected 0: the record has no timestamp and can't be in a window
@@ -277,7 +277,7 @@ var transcripts = []struct {
 	{"sessions at both ends of time", setup{window: session(10, 5)}, `
 			a@-9223372036854775807=x a@9223372036854775806=y
 			W 0
-			  a [-9223372036854775807,-9223372036854775797) on time: x @-9223372036854775798
+			  a [-9223372036854775807,-9223372036854775797) on time: x @-9223372036854775797
 			W inf
 			  a [9223372036854775806,9223372036854775807) on time: y @-9223372036854775808`},
 	{"results come by end, key group and key", setup{window: tumbling(10, 0)}, `

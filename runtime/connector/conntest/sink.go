@@ -45,7 +45,7 @@ func (s Sink) Run(t *testing.T) {
 		{"a transaction may be aborted twice", (*harness).abortTwice},
 		{"after an abort the next checkpoint holds only what came since", (*harness).goOnAfterAbort},
 		{"a new attempt drops what the last had written", (*harness).newAttempt},
-		{"what was prepared survives the opening of a restored sink", (*harness).restored},
+		{"a restored sink drops what was prepared and never committed", (*harness).restored},
 		{"a checkpoint without records makes nothing visible", (*harness).noRecords},
 		{"subtasks do not meet", (*harness).subtasks},
 		{"a run from nothing replaces an earlier one", (*harness).runAgain},

@@ -113,13 +113,15 @@ func (h *harness) newAttempt() {
 func (h *harness) restored() {
 	old := h.open(0, 1, false)
 	h.write(old, "a")
-	t := h.prepare(old, 1)
+	first := h.prepare(old, 1)
+	h.write(old, "b")
+	h.prepare(old, 2)
+	h.commit(first) // whoever restores it commits what it lists, and then opens sinks
 	sink := h.open(0, 1, true)
-	h.commit(t)
-	h.write(sink, "b")
-	h.commit(h.prepare(sink, 2))
+	h.write(sink, "c")
+	h.commit(h.prepare(sink, 3))
 	h.close(sink)
-	h.sees("a", "b")
+	h.sees("a", "c")
 	h.clean()
 }
 
