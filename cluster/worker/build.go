@@ -42,7 +42,7 @@ func (a *attempt) build(ctx context.Context, opener *opener) error {
 		built := task.New(task.Config{
 			Plan: a.plan, Task: m.task, Subtask: m.subtask, Inbox: m.inbox, Inputs: m.inputs, Outputs: m.outputs,
 			Failed: hub.Failed(), Cause: hub.Err, Opener: opener, Latency: a.latency(),
-			Commands: m.commands, Report: func(c task.Checkpoint) { a.report(ctx, m, c) }, NotYet: func(n uint64) { a.notYet(m, n) }, Restore: restored,
+			Commands: m.commands, Report: func(c task.Checkpoint) { a.report(ctx, m, c) }, NotYet: func(n uint64) { a.notYet(m, n) }, Restore: restored, Next: a.next,
 			AtLeastOnce: a.plan.Checkpoint.Mode == graph.AtLeastOnce, Clock: a.worker.config.Clock,
 		})
 		a.mu.Lock()

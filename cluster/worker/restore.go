@@ -33,7 +33,7 @@ func (a *attempt) takeUp(ctx context.Context) error {
 	if found == nil {
 		return fault.Corruptf("checkpoint %d is not in the log of job %s", a.from, a.ref.Job)
 	}
-	a.restore = &found.Manifest
+	a.restore, a.next = &found.Manifest, state.NextCheckpoint()
 	if a.before, err = a.elapsed(); err != nil {
 		return err
 	}

@@ -70,3 +70,18 @@ func TestWhatNoCheckpointHasBeginsFromNothing(t *testing.T) {
 		})
 	}
 }
+
+// What a sink stages at its end has a number that nothing staged before the restore has.
+func TestTheEndIsNumberedBehindWhatWasBefore(t *testing.T) {
+	sink := &memorySink{log: new([]string)}
+	h := &house{sources: map[string]*script{"in": {}}, sinks: map[string]operator.Sink{"sink": sink}}
+	p := line("in", "sink")
+	task := New(Config{Plan: p, Task: p.Tasks[0], Opener: h, Failed: make(chan struct{}), Restore: map[string]Restored{}, Next: 7})
+	defer task.Close()
+	if err := task.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := task.Run(t.Context(), time.Now()); err != nil || sink.prepared != 7 {
+		t.Errorf("prepared for %d, %v", sink.prepared, err)
+	}
+}

@@ -69,6 +69,8 @@ type Config struct {
 	// Restore is where the operators go on, by name. Those that are not in it begin from
 	// nothing.
 	Restore map[string]Restored
+	// Next is a number that no checkpoint had before the restore; 0 is 1.
+	Next uint64
 	// AtLeastOnce lets channels go on whose barrier has come.
 	AtLeastOnce bool
 	// Clock is the system's by default.
@@ -115,6 +117,7 @@ func New(c Config) *Task {
 		c.Clock = SystemClock{}
 	}
 	t := &Task{config: c, merge: newMerge(c.Inputs, !c.AtLeastOnce)}
+	t.lastCheckpoint = max(c.Next, 1) - 1
 	t.overtakes = c.Plan.Checkpoint.Unaligned && !c.AtLeastOnce
 	byOperator := map[int]*node{}
 	for _, o := range c.Task.Operators {
