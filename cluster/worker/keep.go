@@ -152,6 +152,7 @@ func (o *opener) openKeyed(k *kept, op *graph.Operator, subtask int, tables []st
 	options := state.Options{Tables: tables, First: k.first, End: k.end, Limit: op.State.Limit}
 	var err error
 	if op.State.Backend == graph.DiskBackend {
+		options.Cache = op.State.Cache
 		options.Dir = filepath.Join(o.attempt.dir(), op.Name+"-"+strconv.Itoa(subtask))
 		k.Keyed, err = backend(state.NewDisk(options))
 	} else {

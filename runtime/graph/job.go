@@ -77,6 +77,7 @@ type vertex struct {
 	stateLimitV  *value
 	tablesV      *value
 	heapV        *value
+	cacheV       *value
 	reject       RejectPolicy
 	rejectTo     string
 	rejectV      *value

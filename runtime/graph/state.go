@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +24,7 @@ const (
 type State struct {
 	Backend Backend `json:"backend"`
 	Limit   int64   `json:"limit,omitempty"` // bytes of each subtask; 0: no limit
+	Cache   int64   `json:"cache,omitempty"` // bytes of RAM of each subtask's disk backend; 0: its default
 	Version uint32  `json:"version"`         // the module's: under which it writes entries
 	// Keyed says that records come to the subtask of their key, those of broadcast
 	// inputs apart: keyed tables and timers can be used.
@@ -50,6 +52,10 @@ func (p *parser) readState(o *vertex, v *value) {
 			s, _ := p.oneOf(v, string(MemoryBackend), string(DiskBackend))
 			o.state.Backend = Backend(s)
 		},
+		"cache": func(v *value) {
+			o.cacheV = v
+			o.state.Cache, _ = p.size(v, 8<<20, math.MaxInt64)
+		},
 		"tables": func(v *value) { o.tablesV = v },
 		"heap": func(v *value) {
 			o.heapV = v
@@ -62,6 +68,9 @@ func (p *parser) readState(o *vertex, v *value) {
 // job file changes about them.
 func (b *builder) checkState(o *vertex, d *abi.Description) {
 	o.state.Version = d.StateVersion
+	if o.cacheV != nil && o.state.Backend != DiskBackend {
+		b.add(o.cacheV.at(), "set backend: disk, or remove it", "state in memory has no cache")
+	}
 	lies := func(format string, args ...any) {
 		b.add(o.whatV.at(), "tell the module's author", "%s "+format, append([]any{b.relative(o.what)}, args...)...)
 	}

@@ -79,7 +79,7 @@ func NewDisk(options Options) (*Disk, error) {
 	}
 	options.Tables = slices.Clone(options.Tables)
 	if options.Cache == 0 {
-		options.Cache = 64 << 20
+		options.Cache = 256 << 20
 	}
 	if err := os.RemoveAll(options.Dir); err != nil {
 		return nil, fmt.Errorf("empty state folder: %w", err)
