@@ -24,6 +24,9 @@ type jobRun struct {
 	plan    *graph.Plan
 	store   *jobStore
 	observe func(coordinator.Observation)
+	// A test gives the worker of this process its own ends, and asks for checkpoints.
+	equip    func(*worker.Config)
+	requests <-chan coordinator.Request
 }
 
 // stint is what came of running a job under one term.
@@ -63,13 +66,14 @@ func (r *jobRun) underOneTerm(ctx context.Context, begin beginning) (*stint, err
 	}
 	tidied := alongside(ctx, history.tidy)
 	defer tidied()
-	workers, err := startWorkers(r.cmd, r.options, r.modules, r.store, history.term)
+	workers, err := startWorkers(r.cmd, r.options, r.modules, r.store, history.term, r.equip)
 	if err != nil {
 		return nil, err
 	}
 	result, err := coordinator.New(coordinator.Config{
 		Transport: workers.transport, Plan: r.plan, Workers: workers.count, Module: r.modules.Wasm,
 		History: history, Term: history.term, From: history.from, Next: history.next, Observe: r.observe,
+		Requests: r.requests,
 	}).Run(ctx)
 	s := &stint{result: result, history: history}
 	select {

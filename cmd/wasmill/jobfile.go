@@ -47,10 +47,26 @@ func readJob(cmd *cobra.Command, file string, f jobFlags, load loader) (*graph.P
 	if options.WorkDir, err = os.Getwd(); err != nil {
 		return nil, fmt.Errorf("find working directory: %w", err)
 	}
-	data, err := readJobFile(file)
+	data, err := readJobFile("job file", file)
 	if err != nil {
 		return nil, invalid(err)
 	}
+	plan, err := layOut(file, data, options, load)
+	if err == nil {
+		warn(cmd, plan)
+	}
+	return plan, err
+}
+
+// warn tells the author of a job file what may not be meant.
+func warn(cmd *cobra.Command, plan *graph.Plan) {
+	for _, w := range plan.Warnings {
+		fmt.Fprintln(cmd.ErrOrStderr(), "warning: "+w.String())
+	}
+}
+
+// layOut makes the plan of a job file's text.
+func layOut(file string, data []byte, options graph.Options, load loader) (*graph.Plan, error) {
 	resolve := func(path string) (graph.ModuleInfo, error) {
 		wasm, err := readModule(path)
 		if err != nil {
@@ -63,26 +79,19 @@ func readJob(cmd *cobra.Command, file string, f jobFlags, load loader) (*graph.P
 		i := m.Inspect()
 		return graph.ModuleInfo{Description: m.Description(), SHA256: i.SHA256, Memory: i.Memory.Min, Table: i.Table, NoImage: i.NoImage}, nil
 	}
-	plan, err := graph.Load(file, data, options, resolve, connector.Catalog())
-	if err != nil {
-		return nil, err
-	}
-	for _, w := range plan.Warnings {
-		fmt.Fprintln(cmd.ErrOrStderr(), "warning: "+w.String())
-	}
-	return plan, nil
+	return graph.Load(file, data, options, resolve, connector.Catalog())
 }
 
-func readJobFile(file string) ([]byte, error) {
+func readJobFile(what, file string) ([]byte, error) {
 	f, err := os.Open(file)
 	if err != nil {
-		return nil, reason("job file", file, err)
+		return nil, reason(what, file, err)
 	}
 	defer f.Close()
 	// One byte more than allowed is enough to be refused.
 	data, err := io.ReadAll(io.LimitReader(f, graph.MaxFileSize+1))
 	if err != nil {
-		return nil, reason("job file", file, err)
+		return nil, reason(what, file, err)
 	}
 	return data, nil
 }

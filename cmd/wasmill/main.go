@@ -44,6 +44,7 @@ func verbs() []*cobra.Command {
 	return []*cobra.Command{
 		runCommand(),
 		newCommand(),
+		testCommand(),
 		validateCommand(),
 		inspectCommand(),
 		checkpointCommand(),

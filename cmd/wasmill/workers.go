@@ -53,16 +53,16 @@ type child struct {
 // localName is the worker of this process.
 const localName = "local"
 
-func startWorkers(cmd *cobra.Command, o runOptions, modules *worker.Modules, store *jobStore, term uint64) (*workers, error) {
+func startWorkers(cmd *cobra.Command, o runOptions, modules *worker.Modules, store *jobStore, term uint64, equip func(*worker.Config)) (*workers, error) {
 	if o.workers == 0 {
-		return startLocal(cmd.Context(), o.dataDir, modules, store, term)
+		return startLocal(cmd.Context(), o.dataDir, modules, store, term, equip)
 	}
 	return startProcesses(o, inheritedConfig(cmd, o.dataDir, store), term)
 }
 
 // startLocal starts the worker of this process. An interrupt ends it through the
 // coordinator, so ctx must outlive that.
-func startLocal(ctx context.Context, dataDir string, modules *worker.Modules, store *jobStore, term uint64) (*workers, error) {
+func startLocal(ctx context.Context, dataDir string, modules *worker.Modules, store *jobStore, term uint64, equip func(*worker.Config)) (*workers, error) {
 	own, err := makeOwnFolder(dataDir)
 	if err != nil {
 		return nil, err
@@ -72,10 +72,14 @@ func startLocal(ctx context.Context, dataDir string, modules *worker.Modules, st
 		return nil, err
 	}
 	w := &workers{transport: cluster.NewLocal(), count: 1, term: term, local: make(chan error, 1)}
-	one := worker.New(worker.Config{
+	config := worker.Config{
 		Name: localName, Transport: w.transport, Modules: modules, Store: from, Dir: own.path,
 		Stdin: os.Stdin, Stdout: os.Stdout,
-	})
+	}
+	if equip != nil {
+		equip(&config)
+	}
+	one := worker.New(config)
 	go func() {
 		err := one.Run(ctx)
 		w.local <- errors.Join(err, own.remove())
