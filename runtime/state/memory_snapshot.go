@@ -91,9 +91,11 @@ func (m *Memory) preserve(p *part, e unsafe.Pointer) {
 		k, sub, v := sizes(e)
 		bytes := unsafe.Slice((*byte)(e), p.head+k+sub+v)
 		s.mu.Lock()
-		s.copies[p.index] = append(s.copies[p.index], bytes...)
+		if s.copies != nil { // it may have been closed just now
+			s.copies[p.index] = append(s.copies[p.index], bytes...)
+			m.preserved.Add(int64(len(bytes)))
+		}
 		s.mu.Unlock()
-		m.preserved.Add(int64(len(bytes)))
 	}
 }
 

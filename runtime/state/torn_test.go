@@ -50,3 +50,24 @@ func TestSnapshotsAreNeverTorn(t *testing.T) {
 		}
 	}
 }
+
+// A snapshot that nobody wants any more is closed while the owner writes.
+func TestSnapshotsAreClosedAtAnyTime(t *testing.T) {
+	m := openMemory(t, state.Options{Tables: benchTable(), End: 1})
+	defer func() { must(t, m.Close()) }()
+	const keys = 64
+	write := func(round int) {
+		for key := range byte(keys) {
+			must(t, m.Put(0, 0, []byte{key}, nil, []byte{byte(round), byte(round >> 8)}))
+		}
+	}
+	write(0)
+	for round := range histories(20000) {
+		s, err := m.Snapshot(uint64(round)+1, true)
+		must(t, err)
+		done := make(chan error)
+		go func() { done <- s.Close() }()
+		write(round)
+		must(t, <-done)
+	}
+}

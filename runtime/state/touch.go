@@ -1,6 +1,10 @@
 package state
 
-import "github.com/wasmill/wasmill/runtime/keygroup"
+import (
+	"unsafe"
+
+	"github.com/wasmill/wasmill/runtime/keygroup"
+)
 
 // Place names an entry of a keyed table.
 type Place struct {
@@ -59,6 +63,45 @@ func (m *Memory) GetFound(p *Place, f *Found) (value []byte, version uint32, ok 
 	}
 	value, version, ok = m.getLooked(&f.looked, p.Key, p.Subkey)
 	return value, version, ok, nil
+}
+
+// Near brings parts of values that were read near, all at once.
+func (m *Memory) Near(parts [][]byte) {
+	for _, b := range parts {
+		if len(b) == 0 {
+			continue
+		}
+		first := unsafe.Pointer(unsafe.SliceData(b))
+		m.nearing.add(first)
+		if last := unsafe.Add(first, len(b)-1); (uintptr(first)^uintptr(last))&^(cacheLine-1) != 0 {
+			m.nearing.add(last)
+		}
+	}
+	m.nearing.now()
+}
+
+// EditFound is PutFound for a caller that changes some bytes of what is there: it returns
+// the value, which may be written until the next call. Not ok: there is none to be
+// changed.
+func (m *Memory) EditFound(p *Place, f *Found) (value []byte, ok bool, err error) {
+	l := &f.looked
+	if l.part == nil {
+		if l.part, _ = m.part(p.Group, p.Table); l.part == nil {
+			return nil, false, nil
+		}
+	}
+	if !m.is(l, p.Key, p.Subkey) {
+		if l.e, _ = m.find(l.part, l.hash, p.Key, p.Subkey, 0); l.e == nil {
+			return nil, false, nil
+		}
+		l.released = m.released
+	}
+	value, _, ok = m.read(l.part, l.e, len(p.Key)+len(p.Subkey))
+	if !ok {
+		return nil, false, nil
+	}
+	m.renew(l.part, l.e)
+	return value, true, m.wrote(l.part, l.e, 0)
 }
 
 // PutFound is Put of an entry that Find was asked for.
