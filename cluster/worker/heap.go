@@ -164,7 +164,11 @@ func (o *opener) keepHeap(k *kept, i *host.Instance, op *graph.Operator, subtask
 	}
 	o.heapLog.Do(func() {
 		method, reason := host.HeapMethod()
-		a.worker.config.Logger.Info("heaps are kept", "namespace", a.ref.Job.Namespace, "job", a.ref.Job.Name, "writtenPagesBy", method, "insteadOfUserfaultfd", reason)
+		log := a.worker.config.Logger.With("namespace", a.ref.Job.Namespace, "job", a.ref.Job.Name, "writtenPagesBy", method)
+		if reason != "" {
+			log = log.With("since", reason)
+		}
+		log.Info("heaps are kept")
 	})
 	k.Heap = &heap{h, keeper}
 	a.mu.Lock()
