@@ -106,6 +106,7 @@ var sinks = map[string]sinkSpec{
 		Fields:  []graph.Field{{Name: "path", Type: graph.FieldPath, Required: true, Exclusive: true, Doc: "the folder they appear in"}},
 		Formats: []string{"lines", "json"}, TwoPhase: true,
 	}, openFileSink, openFileCommitter},
+	"jetstream": {jetStreamSinkSpec, openJetStreamSink, openJetStreamCommitter},
 	"stdout": {graph.ConnectorSpec{
 		Doc:     "standard output, as records come",
 		Formats: []string{"lines", "json"},

@@ -122,35 +122,53 @@ func TestFileSinkCommits(t *testing.T) {
 	conntest.Sink(func(t *testing.T) conntest.Destination {
 		dir := filepath.Join(t.TempDir(), "new", "out")
 		op := sink("file", "lines", map[string]any{"path": dir})
-		return conntest.Destination{
-			Open: func(subtask, parallelism int, restored bool) (operator.TwoPhaseSink, error) {
-				c := at("out", subtask, parallelism, nil, nil)
-				if restored {
-					c.Restore = []operator.Split{}
+		d := destination(op)
+		d.Visible = func() (values []string, err error) {
+			paths, err := filepath.Glob(filepath.Join(dir, "part-*"))
+			for _, path := range paths {
+				text, readErr := os.ReadFile(path)
+				if readErr != nil {
+					return nil, readErr
 				}
-				s, err := connector.OpenSink(context.Background(), op, c)
-				if err != nil {
-					return nil, err
-				}
-				return s.(operator.TwoPhaseSink), nil
-			},
-			Crash:     func(s operator.TwoPhaseSink) { connector.Crash(s) },
-			Committer: func() (operator.Committer, error) { return connector.OpenCommitter(op) },
-			Visible: func() (values []string, err error) {
-				paths, err := filepath.Glob(filepath.Join(dir, "part-*"))
-				for _, path := range paths {
-					text, readErr := os.ReadFile(path)
-					if readErr != nil {
-						return nil, readErr
-					}
-					values = append(values, strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")...)
-				}
-				return values, err
-			},
-			Staged: func() (int, error) {
-				paths, err := filepath.Glob(filepath.Join(dir, ".*"))
-				return len(paths), err
-			},
+				values = append(values, strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")...)
+			}
+			return values, err
 		}
+		d.Staged = func() (int, error) {
+			paths, err := filepath.Glob(filepath.Join(dir, ".*"))
+			return len(paths), err
+		}
+		return d
 	}).Run(t)
 }
+
+// destination opens and ends the transactions of a two-phase sink; what a reader sees of
+// it is left to say.
+func destination(op *graph.Operator) conntest.Destination {
+	context := func(subtask, parallelism int, restored bool) connector.Context {
+		c := at("out", subtask, parallelism, nil, nil)
+		if restored {
+			c.Restore = []operator.Split{}
+		}
+		return c
+	}
+	twoPhase := func(s operator.Sink, err error) (operator.TwoPhaseSink, error) {
+		if err != nil {
+			return nil, err
+		}
+		return s.(operator.TwoPhaseSink), nil
+	}
+	return conntest.Destination{
+		Open: func(subtask, parallelism int, restored bool) (operator.TwoPhaseSink, error) {
+			return twoPhase(connector.OpenSink(background, op, context(subtask, parallelism, restored)))
+		},
+		OpenWatched: func(subtask, parallelism int, restored bool, before func() error) (operator.TwoPhaseSink, error) {
+			return twoPhase(connector.OpenWatched(background, op, context(subtask, parallelism, restored), before))
+		},
+		Crash:     func(s operator.TwoPhaseSink) { connector.Crash(s) },
+		Committer: func() (operator.Committer, error) { return connector.OpenCommitter(op) },
+		Watched:   func(before func() error) (operator.Committer, error) { return connector.Watched(op, before) },
+	}
+}
+
+var background = context.Background()

@@ -24,11 +24,14 @@ type fileTransaction struct {
 }
 
 // fileCommitter ends the transactions of a file sink.
-type fileCommitter struct{ dir string }
+type fileCommitter struct {
+	dir  string
+	acts acts
+}
 
 func openFileCommitter(op *graph.Operator) (operator.Committer, error) {
 	dir, err := sinkFolder(op)
-	return fileCommitter{dir}, err
+	return fileCommitter{dir: dir}, err
 }
 
 // Commit makes a transaction visible. The first of a run from nothing then removes
@@ -49,6 +52,9 @@ func (f fileCommitter) Commit(_ context.Context, t operator.Transaction) error {
 		if err := f.publish(tx, earlier); err != nil {
 			return err
 		}
+	}
+	if err := f.acts.next(); err != nil {
+		return err
 	}
 	if err := syncFolder(f.dir); err != nil {
 		return f.failed("sync folder", err)
@@ -109,6 +115,9 @@ func (f fileCommitter) publish(tx fileTransaction, earlier []earlierFile) error 
 	if exists(staged) {
 		if taken != nil {
 			return taken
+		}
+		if err := f.acts.next(); err != nil {
+			return err
 		}
 		err := os.Rename(staged, filepath.Join(f.dir, name))
 		if err == nil {
@@ -178,6 +187,9 @@ func exists(path string) bool {
 }
 
 func (f fileCommitter) remove(name string) error {
+	if err := f.acts.next(); err != nil {
+		return err
+	}
 	if err := os.Remove(filepath.Join(f.dir, name)); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 type fileSink struct {
 	dir     string
 	c       Context
+	acts    acts
 	lines   lines // encoded, not written yet
 	create  func(path string) (*os.File, error)
 	open    string // name of the file being written, which is locked; "" for none
@@ -61,9 +62,7 @@ func createNew(path string) (*os.File, error) {
 }
 
 func (s *fileSink) begin() error {
-	var nonce [8]byte
-	rand.Read(nonce[:])
-	name := openName(s.c.Subtask.Index, hex.EncodeToString(nonce[:]))
+	name := openName(s.c.Subtask.Index, nonce())
 	file, err := s.create(filepath.Join(s.dir, name))
 	if err != nil {
 		return s.failed("create file", err)
@@ -75,6 +74,13 @@ func (s *fileSink) begin() error {
 	}
 	s.open, s.file, s.written = name, file, false
 	return nil
+}
+
+// nonce is a name that nothing else has.
+func nonce() string {
+	var random [8]byte
+	rand.Read(random[:])
+	return hex.EncodeToString(random[:])
 }
 
 func (s *fileSink) Write(batch []byte) error {
@@ -111,6 +117,9 @@ func (s *fileSink) Prepare(checkpoint uint64) (operator.Transaction, error) {
 		}
 	}
 	if len(s.earlier) > 0 {
+		if err := s.acts.next(); err != nil {
+			return nil, err
+		}
 		t.Marker = markerName(checkpoint, s.c.Subtask.Index)
 		if err := s.mark(t.Marker); err != nil {
 			return nil, err
@@ -118,6 +127,9 @@ func (s *fileSink) Prepare(checkpoint uint64) (operator.Transaction, error) {
 	}
 	if t.Staged == "" && t.Marker == "" {
 		return nil, nil
+	}
+	if err := s.acts.next(); err != nil {
+		return nil, err
 	}
 	if err := syncFolder(s.dir); err != nil {
 		return nil, s.failed("sync folder", err)
@@ -132,11 +144,17 @@ func (s *fileSink) settle(name string) error {
 	if err := s.begin(); err != nil {
 		return err
 	}
+	if err := s.acts.next(); err != nil {
+		return errors.Join(err, file.Close())
+	}
 	what, err := "sync file", file.Sync()
 	if closeErr := file.Close(); err == nil && closeErr != nil {
 		what, err = "close file", closeErr
 	}
 	if err == nil {
+		if err := s.acts.next(); err != nil {
+			return err
+		}
 		what, err = "rename file", os.Rename(open, filepath.Join(s.dir, name))
 	}
 	if err != nil {

@@ -3,6 +3,7 @@ package connector
 import (
 	"encoding/json"
 	"slices"
+	"time"
 
 	"github.com/wasmill/wasmill/runtime/graph"
 )
@@ -24,4 +25,19 @@ var jetStreamSourceSpec = graph.ConnectorSpec{
 		var s streamSourceSettings
 		return json.Unmarshal(with, &s) != nil || s.End != "latest"
 	},
+}
+
+var jetStreamSinkSpec = graph.ConnectorSpec{
+	Doc: "messages of a NATS JetStream stream, published when their checkpoint completes",
+	Fields: slices.Concat([]graph.Field{
+		{Name: "stream", Type: graph.FieldString, Required: true, Check: checkStreamName, Doc: "the stream's name"},
+		{Name: "subject", Type: graph.FieldString, Required: true, Check: checkTemplate, Doc: "what records are published to; {key} is the record's key, {subtask} the subtask's number"},
+		{Name: "keyHeader", Type: graph.FieldString, Check: checkHeaderName, Doc: "the header that the record's key is put in; left out: none"},
+		{Name: "create", Type: graph.FieldBool, Default: "false", Doc: "whether to make the stream if it is missing"},
+		{Name: "replicas", Type: graph.FieldInt, Default: "1", Min: 1, Max: 5, Doc: "replicas of a stream that is made"},
+		{Name: "keepStaged", Type: graph.FieldDuration, Default: "168h", Min: int64(time.Minute), Doc: "how long what is staged waits for its commit: no outage may last longer"},
+		{Name: "batch", Type: graph.FieldInt, Default: "1000", Min: 2, Max: 100_000, Doc: "messages of an atomic batch: at most what the server takes as max_batch_size"},
+	}, natsFields),
+	Formats:  []string{"lines", "json"},
+	TwoPhase: true,
 }

@@ -68,7 +68,7 @@ func TestCatalog(t *testing.T) {
 	if got, want := strings.Join(c.Sources(), " "), "file generator jetstream socket stdin values"; got != want {
 		t.Errorf("sources are %q, want %q", got, want)
 	}
-	if got, want := strings.Join(c.Sinks(), " "), "discard file stdout"; got != want {
+	if got, want := strings.Join(c.Sinks(), " "), "discard file jetstream stdout"; got != want {
 		t.Errorf("sinks are %q, want %q", got, want)
 	}
 	specs := map[string]graph.ConnectorSpec{}
@@ -91,7 +91,7 @@ func TestCatalog(t *testing.T) {
 	if _, ok := c.Source("nexmark"); ok {
 		t.Error("there is a source that is not built")
 	}
-	if _, ok := c.Sink("jetstream"); ok {
+	if _, ok := c.Sink("kafka"); ok {
 		t.Error("there is a sink that is not built")
 	}
 }

@@ -23,6 +23,12 @@ type Destination struct {
 	Visible func() ([]string, error)
 	// Staged is how many things lie there that no reader sees.
 	Staged func() (int, error)
+	// Appends says that a run from nothing leaves what earlier runs made visible.
+	Appends bool
+	// OpenWatched and Watched are Open and Committer, but call before ahead of each act on
+	// the destination, and stop with its error: as a process that dies there does.
+	OpenWatched func(subtask, parallelism int, restored bool, before func() error) (operator.TwoPhaseSink, error)
+	Watched     func(before func() error) (operator.Committer, error)
 }
 
 // Sink makes a destination for each case. Values are text without line ends.
@@ -36,6 +42,11 @@ func (s Sink) Run(t *testing.T) {
 		name string
 		run  func(h *harness)
 	}{
+		{"a sink that died before any of its acts leaves nothing", (*harness).dieWritingAnywhere},
+		{"a sink that died after its cut loses and doubles nothing", (*harness).diePreparingAnywhere},
+		{"a commit that died before any of its acts is made up for", (*harness).dieCommittingAnywhere},
+		{"an abort that died before any of its acts is made up for", (*harness).dieAbortingAnywhere},
+		{"an old attempt that goes on in its commit does nothing", (*harness).stopCommittingAnywhere},
 		{"nothing is visible before the commit", (*harness).beforeCommit},
 		{"a sink that crashed while it wrote leaves nothing", (*harness).crashWriting},
 		{"what was prepared is committed after a crash", (*harness).crashPrepared},
@@ -53,12 +64,13 @@ func (s Sink) Run(t *testing.T) {
 		{"a run without output replaces an earlier one", (*harness).runAgainEmpty},
 		{"closing after a commit takes nothing back", (*harness).closeAfterCommit},
 	} {
-		t.Run(c.name, func(t *testing.T) { c.run(&harness{t: t, Destination: s(t)}) })
+		t.Run(c.name, func(t *testing.T) { c.run(&harness{t: t, Destination: s(t), fresh: s}) })
 	}
 }
 
 type harness struct {
-	t *testing.T
+	t     *testing.T
+	fresh Sink // for cases that need several destinations
 	Destination
 }
 
@@ -107,6 +119,16 @@ func (h *harness) end(act func(operator.Committer, context.Context, operator.Tra
 	}
 }
 
+// watched ends a transaction with a committer that is watched.
+func (h *harness) watched(before func() error, act func(operator.Committer, context.Context, operator.Transaction) error, t operator.Transaction) error {
+	h.t.Helper()
+	committer, err := h.Watched(before)
+	if err != nil {
+		h.t.Fatalf("open committer: %v", err)
+	}
+	return act(committer, h.t.Context(), t)
+}
+
 func (h *harness) commit(t ...operator.Transaction) {
 	h.t.Helper()
 	h.end(operator.Committer.Commit, t...)
@@ -122,6 +144,15 @@ func (h *harness) close(sink operator.TwoPhaseSink) {
 	if err := sink.Close(); err != nil {
 		h.t.Errorf("close: %v", err)
 	}
+}
+
+// seesNew checks what a reader sees behind what earlier runs made visible.
+func (h *harness) seesNew(earlier []string, want ...string) {
+	h.t.Helper()
+	if h.Appends {
+		want = slices.Concat(earlier, want)
+	}
+	h.sees(want...)
 }
 
 // sees checks what a reader sees.

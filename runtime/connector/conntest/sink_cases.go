@@ -59,7 +59,7 @@ func (h *harness) commitOldAgain() {
 	second := h.prepare(sink, 2)
 	h.commit(second, first, second, first)
 	h.close(sink)
-	h.sees("a", "b")
+	h.seesNew([]string{"earlier 0"}, "a", "b")
 	h.clean()
 }
 
@@ -156,23 +156,24 @@ func (h *harness) runAgain() {
 	h.run(3, "first")
 	h.sees("first 0", "first 1", "first 2")
 	h.run(3, "second")
-	h.sees("second 0", "second 1", "second 2")
+	h.seesNew([]string{"first 0", "first 1", "first 2"}, "second 0", "second 1", "second 2")
 	h.clean()
 }
 
 func (h *harness) runAgainSmaller() {
+	earlier := []string{"first 0", "first 1", "first 2", "first 3", "first 4"}
 	h.run(5, "first")
 	h.run(2, "second")
-	h.sees("second 0", "second 1")
+	h.seesNew(earlier, "second 0", "second 1")
 	h.run(4, "third")
-	h.sees("third 0", "third 1", "third 2", "third 3")
+	h.seesNew(append(earlier, "second 0", "second 1"), "third 0", "third 1", "third 2", "third 3")
 	h.clean()
 }
 
 func (h *harness) runAgainEmpty() {
 	h.run(2, "first")
 	h.run(1, "")
-	h.sees()
+	h.seesNew([]string{"first 0", "first 1"})
 	h.clean()
 }
 
