@@ -29,6 +29,22 @@ func TestDocumentedJobFile(t *testing.T) {
 	}
 }
 
+// The test file that the documentation shows is one.
+func TestDocumentedJobTest(t *testing.T) {
+	page, err := os.ReadFile("../../docs/testing.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "```yaml\n")
+	file, _, found := strings.Cut(rest, "```\n")
+	if !found {
+		t.Fatal("no test file in docs/testing.md")
+	}
+	if _, err := readJobTest("docs/testing.md", []byte(file)); err != nil {
+		t.Error(err)
+	}
+}
+
 // Every metric of a subtask stands in the documentation with its unit.
 func TestDocumentedMetrics(t *testing.T) {
 	page, err := os.ReadFile("../../docs/observability.md")

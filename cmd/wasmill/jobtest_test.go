@@ -8,27 +8,15 @@ import (
 	"github.com/wasmill/wasmill/runtime/record"
 )
 
-// The tests of the examples pass; each example has one.
-func TestExampleTests(t *testing.T) {
-	jobs, err := filepath.Glob("../../examples/*/job.yaml")
-	if err != nil || len(jobs) == 0 {
-		t.Fatalf("no examples: %v", err)
-	}
-	for _, job := range jobs {
-		files, err := filepath.Glob(filepath.Join(filepath.Dir(job), "*.test.yaml"))
-		if err != nil || len(files) == 0 {
-			t.Errorf("%s has no test: %v", job, err)
-			continue
-		}
-		if code := execute(t.Context(), append([]string{"test"}, files...)); code != exitDone {
-			t.Errorf("%s: exit code %d", files, code)
-		}
-	}
-}
+// The tests of the examples pass.
+func TestExampleTests(t *testing.T) { testFiles(t, "../../examples/*/*.test.yaml") }
 
 // What follows the clock follows that of the test.
-func TestVirtualTime(t *testing.T) {
-	files, err := filepath.Glob("testdata/jobtests/*.test.yaml")
+func TestVirtualTime(t *testing.T) { testFiles(t, "testdata/jobtests/*.test.yaml") }
+
+func testFiles(t *testing.T, glob string) {
+	t.Helper()
+	files, err := filepath.Glob(glob)
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no tests: %v", err)
 	}

@@ -12,12 +12,16 @@ import (
 	"github.com/wasmill/wasmill/sdk/scaffold"
 )
 
-// TestProjects writes every project, and builds and unit-tests it as its user would:
-// with make, without a network.
+// TestProjects writes every project, and builds and tests it as its user would: with
+// make, without a network, and its job with wasmill.
 func TestProjects(t *testing.T) {
 	tools, err := filepath.Abs("../../.tools")
 	if err != nil {
 		t.Fatal(err)
+	}
+	wasmill := filepath.Join(t.TempDir(), "wasmill")
+	if out, err := exec.Command("go", "build", "-o", wasmill, "../../cmd/wasmill").CombinedOutput(); err != nil {
+		t.Fatalf("build wasmill: %v\n%s", err, out)
 	}
 	for _, lang := range scaffold.Languages {
 		for _, shape := range scaffold.Shapes {
@@ -36,6 +40,9 @@ func TestProjects(t *testing.T) {
 				wasm, err := os.ReadFile(filepath.Join(dir, "hello.wasm"))
 				if err != nil || !strings.HasPrefix(string(wasm), "\x00asm") {
 					t.Errorf("hello.wasm is no module: %v", err)
+				}
+				if out, err := exec.Command(wasmill, "test", filepath.Join(dir, "job.test.yaml"), "--cache-dir", t.TempDir()).CombinedOutput(); err != nil {
+					t.Errorf("test its job: %v\n%s", err, out)
 				}
 				if out, err := exec.Command("make", "-C", dir, "-q", "hello.wasm", "ZIG=zig").CombinedOutput(); err != nil {
 					t.Errorf("hello.wasm is built twice: %s", out)
