@@ -33,9 +33,12 @@ type publication struct {
 	nc     *nats.Conn
 	acts   acts
 	tx     streamTransaction
-	most   int // messages of a batch
+	most   int    // messages of a batch
+	reply  string // where the server's answers go to
 	inbox  *nats.Subscription
-	marker marker // the last that was acknowledged, or is waited for
+	answer chan *nats.Msg
+	lost   chan nats.Status // hears when the connection is lost, and the answer with it
+	marker marker           // the last that was acknowledged, or is waited for
 
 	id      string
 	count   int
@@ -47,11 +50,12 @@ type publication struct {
 }
 
 func newPublication(nc *nats.Conn, a acts, tx streamTransaction, most int, from marker) (*publication, error) {
-	inbox, err := nc.SubscribeSync(nc.NewRespInbox())
-	if err != nil {
+	p := &publication{nc: nc, acts: a, tx: tx, most: max(most, 2), reply: nc.NewRespInbox(), answer: make(chan *nats.Msg, 1), number: []string{""}, named: []string{""}}
+	var err error
+	if p.inbox, err = nc.ChanSubscribe(p.reply, p.answer); err != nil {
 		return nil, streamFailed(tx.Stream, "publish", err)
 	}
-	p := &publication{nc: nc, acts: a, tx: tx, most: max(most, 2), inbox: inbox, number: []string{""}, named: []string{""}}
+	p.lost = nc.StatusChanged(nats.RECONNECTING, nats.DISCONNECTED, nats.CLOSED)
 	p.marker = marker{Transaction: tx.Staged, Checkpoint: tx.Checkpoint, Records: tx.Records, sequence: from.sequence}
 	if from.Transaction == tx.Staged {
 		p.marker.Published = from.Published
@@ -62,6 +66,7 @@ func newPublication(nc *nats.Conn, a acts, tx streamTransaction, most int, from 
 // run publishes what the marker does not say is there.
 func (p *publication) run(ctx context.Context, staged *stagedReader) error {
 	defer p.inbox.Unsubscribe()
+	defer p.nc.RemoveStatusListener(p.lost)
 	skip := p.marker.Published
 	for index := range p.tx.Chunks {
 		chunk, err := staged.next()
@@ -144,7 +149,7 @@ func (p *publication) end(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m := nats.Msg{Subject: p.tx.Marker, Reply: p.inbox.Subject, Data: text, Header: nats.Header{
+	m := nats.Msg{Subject: p.tx.Marker, Reply: p.reply, Data: text, Header: nats.Header{
 		"Nats-Batch-Id": {p.id}, "Nats-Batch-Sequence": {strconv.Itoa(p.count + 1)}, "Nats-Batch-Commit": {"1"},
 		jetstream.ExpectedStreamHeader:      {p.tx.Stream},
 		jetstream.ExpectedLastSubjSeqHeader: {strconv.FormatUint(p.marker.sequence, 10)},
@@ -162,14 +167,20 @@ func (p *publication) wait(ctx context.Context) error {
 		return nil
 	}
 	p.waiting = false
-	ctx, cancel := context.WithTimeout(ctx, 2*natsPatience)
-	defer cancel()
-	reply, err := p.inbox.NextMsgWithContext(ctx)
-	if err == nil && len(reply.Data) == 0 && reply.Header.Get("Status") == "503" {
-		err = nats.ErrNoResponders
-	}
-	if err != nil {
-		return streamFailed(p.tx.Stream, "publish", err)
+	patience := time.NewTimer(2 * natsPatience)
+	defer patience.Stop()
+	var reply *nats.Msg
+	select {
+	case reply = <-p.answer:
+		if len(reply.Data) == 0 && reply.Header.Get("Status") == "503" {
+			return streamFailed(p.tx.Stream, "publish", nats.ErrNoResponders)
+		}
+	case <-p.lost:
+		return streamFailed(p.tx.Stream, "publish", nats.ErrDisconnected)
+	case <-patience.C:
+		return streamFailed(p.tx.Stream, "publish", nats.ErrTimeout)
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 	var ack struct {
 		Error    *jetstream.APIError `json:"error"`
