@@ -255,12 +255,25 @@ func (m *Memory) walkLeaf(items []item, visit func(ref uint64) bool) bool {
 			m.touched += uint64(*(*uint32)(m.at(it.ref)))
 		}
 		for _, it := range few {
+			m.nearRest(m.at(it.ref))
+		}
+		m.nearing.now()
+		for _, it := range few {
 			if !visit(it.ref) {
 				return false
 			}
 		}
 	}
 	return true
+}
+
+// nearRest brings near what an entry has behind its first line.
+func (m *Memory) nearRest(e unsafe.Pointer) {
+	k, s, v := sizes(e)
+	end := int(uintptr(e)&(cacheLine-1)) + min(entryStamp+8+k+s+v, nearMost)
+	for line := cacheLine; line < end; line += cacheLine {
+		m.nearing.add(unsafe.Add(e, line))
+	}
 }
 
 // fell gives back all blocks below a node, and the node.

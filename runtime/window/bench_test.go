@@ -143,7 +143,7 @@ func run(b *testing.B, w graph.Window, keys, perSecond int, apply bool) {
 	n = 0
 	// Until windows are as full as they get.
 	span := w.Size + w.Gap
-	play(int(min(span+span/10, 15*time.Second)*time.Duration(perSecond)/time.Second), true)
+	play(int(min(span+span/2, 15*time.Second)*time.Duration(perSecond)/time.Second), true)
 	guest.results = 0
 	b.ReportAllocs()
 	b.ResetTimer()

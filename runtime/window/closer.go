@@ -1,6 +1,8 @@
 package window
 
 import (
+	"encoding/binary"
+
 	"github.com/wasmill/wasmill/runtime/operator"
 	"github.com/wasmill/wasmill/runtime/record"
 )
@@ -29,12 +31,14 @@ type closer struct {
 	after      int64 // how long after the last moment of a window its results are: ms
 }
 
-// item is a key in a window: its values are accumulators, or records by input.
+// item is a key in a window. Its values are records by input, or accumulators: these
+// lie in the arena as merge gets them, behind the key.
 type item struct {
 	start  int64
 	firing Firing
 	key    span
-	first  int // of its values
+	first  int // of its values, if they are records
+	parts  int // accumulators
 }
 
 type value struct {
@@ -64,20 +68,28 @@ func (c *closer) window(start, end int64, firing Firing) error {
 	return nil
 }
 
+// full says that the next key calls the guest.
+func (c *closer) full() bool { return len(c.arena) >= callBytes }
+
 // key begins a key of the window; its values follow.
 func (c *closer) key(key []byte) error {
-	if len(c.arena) >= callBytes {
+	if c.full() {
 		if err := c.flush(); err != nil {
 			return err
 		}
 	}
-	c.items = append(c.items, item{start: c.start, firing: c.firing, key: c.keep(key), first: len(c.values)})
+	c.items = append(c.items, item{c.start, c.firing, c.keep(key), len(c.values), 0})
 	return nil
 }
 
 // value adds an accumulator, or records of an input, to the last key: records input by
 // input, both in the order of their panes.
 func (c *closer) value(input int, v []byte) {
+	if c.aggregator != nil {
+		c.items[len(c.items)-1].parts++
+		c.arena = append(binary.LittleEndian.AppendUint32(c.arena, uint32(len(v))), v...)
+		return
+	}
 	c.values = append(c.values, value{c.keep(v), uint8(input)})
 }
 
@@ -109,6 +121,16 @@ func (c *closer) valuesOf(i int) []value {
 	return c.values[c.items[i].first:end]
 }
 
+// partsOf is the accumulators of an item, each behind its length.
+func (c *closer) partsOf(i int) []byte {
+	end := len(c.arena)
+	if i+1 < len(c.items) {
+		end = c.items[i+1].key.offset
+	}
+	key := c.items[i].key
+	return c.arena[key.offset+key.size : end]
+}
+
 // finish merges the panes of each key and finishes them.
 func (c *closer) finish() error {
 	merged, err := c.merge()
@@ -117,13 +139,13 @@ func (c *closer) finish() error {
 	}
 	c.calls.reset()
 	for i := range c.items {
-		it, values := &c.items[i], c.valuesOf(i)
+		it := &c.items[i]
 		var acc []byte
-		switch len(values) {
+		switch it.parts {
 		case 0:
 			continue
 		case 1:
-			acc = c.bytes(values[0].span)
+			acc = c.partsOf(i)[4:]
 		default:
 			if acc, err = merged.next(); err != nil {
 				return err
@@ -141,14 +163,12 @@ func (c *closer) finish() error {
 func (c *closer) merge() (replies, error) {
 	c.merges.reset()
 	for i := range c.items {
-		it, values := &c.items[i], c.valuesOf(i)
-		if len(values) < 2 {
+		it := &c.items[i]
+		if it.parts < 2 {
 			continue
 		}
 		c.merges.begin(c.bytes(it.key), nil, false, 0, it.firing, it.start, c.end)
-		for _, v := range values {
-			c.merges.part(c.bytes(v.span))
-		}
+		c.merges.buf = append(c.merges.buf, c.partsOf(i)...)
 		c.merges.end()
 	}
 	return mergeAll(c.aggregator, &c.merges)

@@ -2,6 +2,7 @@ package window
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/wasmill/wasmill/runtime/fault"
 )
@@ -43,18 +44,17 @@ func (g *groups) begin(key, acc []byte, ok bool, input uint8, firing Firing, sta
 	accLen := noAcc
 	if ok {
 		accLen = uint32(len(acc))
+	} else {
+		acc = nil
 	}
-	var head [groupHead]byte
-	binary.LittleEndian.PutUint32(head[0:], uint32(len(key)))
-	binary.LittleEndian.PutUint32(head[4:], accLen)
-	head[13], head[14] = input, uint8(firing)
-	binary.LittleEndian.PutUint64(head[16:], uint64(start))
-	binary.LittleEndian.PutUint64(head[24:], uint64(end))
-	g.buf = append(g.buf, head[:]...)
-	g.buf = append(g.buf, key...)
-	if ok {
-		g.buf = append(g.buf, acc...)
-	}
+	size := groupHead + len(key) + len(acc)
+	g.buf = slices.Grow(g.buf, size)[:g.at+size]
+	b := g.buf[g.at:]
+	binary.LittleEndian.PutUint64(b, uint64(accLen)<<32|uint64(uint32(len(key))))
+	binary.LittleEndian.PutUint64(b[8:], uint64(input)<<40|uint64(firing)<<48)
+	binary.LittleEndian.PutUint64(b[16:], uint64(start))
+	binary.LittleEndian.PutUint64(b[24:], uint64(end))
+	copy(b[groupHead+copy(b[groupHead:], key):], acc)
 	g.last = len(g.buf) // where the body starts, until end
 }
 

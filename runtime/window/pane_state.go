@@ -15,11 +15,11 @@ func (p *panes) accumulate(from int) (int, error) {
 	g.reset()
 	p.places = p.places[:0]
 	indexes := p.Output.indexes[:0]
-	to, touched := from, from
+	to, looked := from, from
 	for ; to < len(p.gather.entries) && to < from+callEntries && len(g.buf) < callBytes; to++ {
 		e := &p.gather.entries[to]
-		if to >= touched {
-			touched = p.look(to)
+		if to >= looked {
+			looked = p.look(from, to)
 		}
 		l := &p.local[e.pane]
 		var acc []byte
@@ -74,9 +74,25 @@ func (p *panes) putAll(from, to int, answers replies) error {
 // nothing comes between them.
 const lookAhead = 32
 
-// look brings near what the backend has of the next entries, and returns the one after
-// them.
-func (p *panes) look(from int) int {
+// look brings near what the backend has of the entries from one on, which are used now,
+// and returns the one behind them. Those that come after are looked for already: what
+// is asked for needs some time to arrive.
+func (p *panes) look(start, at int) (to int) {
+	if len(p.places) <= at-start {
+		p.seek(at)
+	}
+	if p.rings && p.memory != nil {
+		p.nearEnds(at - start)
+	}
+	to = start + len(p.places)
+	if to < start+callEntries {
+		p.seek(to)
+	}
+	return to
+}
+
+// seek looks for the next entries from one on.
+func (p *panes) seek(from int) {
 	to, first := min(from+lookAhead, len(p.gather.entries)), len(p.places)
 	for i := from; i < to; i++ {
 		e := &p.gather.entries[i]
@@ -87,26 +103,24 @@ func (p *panes) look(from int) int {
 	if p.memory != nil {
 		p.found = slices.Grow(p.found[:first], to-from)[:len(p.places)]
 		p.memory.Find(p.places[first:], p.found[first:])
-		if p.rings {
-			p.nearEnds(first)
-		}
-		return to
+		return
 	}
 	for i := first; i < len(p.places); i++ {
 		t := &p.places[i]
 		p.Backend.Touch(t.Group, t.Table, t.Key, t.Subkey)
 	}
-	return to
 }
 
 // nearEnds brings near the ends of rings, where records go.
 func (p *panes) nearEnds(first int) {
+	ends := p.ends[:0]
 	for i := first; i < len(p.places); i++ {
-		if b, _, ok, _ := p.memory.GetFound(&p.places[i], &p.found[i]); ok && len(b) >= ringHead {
-			end := int(binary.LittleEndian.Uint32(b)) + ringHead - 1
-			p.touched += uint64(b[min(max(end, 0), len(b)-1)])
+		if b, _, ok, _ := p.memory.GetFound(&p.places[i], &p.found[i]); ok {
+			ends = append(ends, ringEnd(b))
 		}
 	}
+	p.memory.Near(ends)
+	p.ends = ends
 }
 
 // get reads the data of an entry of the call, by its number there.
@@ -131,11 +145,10 @@ func (p *panes) set(n int, value []byte) error {
 
 // store keeps the records of entries.
 func (p *panes) store() error {
-	touched := 0
 	for i := range p.gather.entries {
-		if i >= touched {
+		if i%lookAhead == 0 {
 			p.places = p.places[:0]
-			touched = p.look(i)
+			p.seek(i)
 		}
 		e := &p.gather.entries[i]
 		l := &p.local[e.pane]

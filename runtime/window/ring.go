@@ -42,6 +42,15 @@ func readRing(b []byte) (ring, error) {
 	return ring{b[ringHead : ringHead+size], step}, nil
 }
 
+// ringEnd is the last pane of a ring, or where it may be.
+func ringEnd(b []byte) []byte {
+	r, err := readRing(b)
+	if err != nil {
+		return nil
+	}
+	return r.panes[max(0, len(r.panes)-max(r.step, paneHead)):]
+}
+
 // ringNext takes the first pane off.
 func ringNext(b []byte) (pane int64, acc, rest []byte, err error) {
 	if len(b) < paneHead {
@@ -57,10 +66,21 @@ func ringNext(b []byte) (pane int64, acc, rest []byte, err error) {
 // behind is where the first pane from a number on stands.
 func (r *ring) behind(pane int64) (at int, err error) {
 	if r.step > 0 {
-		for at = len(r.panes); at > 0 && int64(binary.LittleEndian.Uint64(r.panes[at-r.step:])) >= pane; {
-			at -= r.step
+		if newest, _ := r.newest(); newest >= pane && uint64(newest)-uint64(pane) < uint64(len(r.panes)/r.step) {
+			// Where it stands if none of those behind it is left out.
+			if at = len(r.panes) - int(newest-pane+1)*r.step; int64(binary.LittleEndian.Uint64(r.panes[at:])) == pane {
+				return at, nil
+			}
 		}
-		return at, nil
+		for at = len(r.panes); at > 0; at -= r.step {
+			switch number := int64(binary.LittleEndian.Uint64(r.panes[at-r.step:])); {
+			case number == pane:
+				return at - r.step, nil
+			case number < pane:
+				return at, nil
+			}
+		}
+		return 0, nil
 	}
 	for rest := r.panes; len(rest) > 0; {
 		number, _, next, err := ringNext(rest)
@@ -108,8 +128,9 @@ func ringAppend(b []byte, pane int64, acc []byte) []byte {
 }
 
 // ringChange sets the accumulator of a pane within the bytes of a ring, if it can be set
-// there: in its place, or behind the others.
-func ringChange(b []byte, pane int64, acc []byte) (done bool, err error) {
+// there: in its place, or behind the others. If there is no room, those whose windows
+// are all dead make some.
+func (p *panes) ringChange(b []byte, pane int64, acc []byte, dead int64) (done bool, err error) {
 	r, err := readRing(b)
 	if err != nil {
 		return false, err
@@ -126,13 +147,28 @@ func ringChange(b []byte, pane int64, acc []byte) (done bool, err error) {
 		copy(old, acc)
 		return true, nil
 	}
-	size := len(r.panes) + paneHead + len(acc)
-	if r.step != paneHead+len(acc) || ringHead+size > len(b) {
+	if r.step != paneHead+len(acc) {
 		return false, nil
 	}
+	if at+r.step > len(b)-ringHead {
+		old := 0
+		for old < at && p.isDead(int64(binary.LittleEndian.Uint64(r.panes[old:])), dead) {
+			old += r.step
+		}
+		if old == 0 || p.ringRoom(ringHead+at-old+r.step, len(b), r.step) != len(b) {
+			return false, nil
+		}
+		at = copy(r.panes, r.panes[old:])
+	}
 	ringAppend(b[:ringHead+at], pane, acc)
-	binary.LittleEndian.PutUint32(b, uint32(size))
+	binary.LittleEndian.PutUint32(b, uint32(at+r.step))
 	return true, nil
+}
+
+// isDead tells whether no window needs a pane any more.
+func (p *panes) isDead(pane, dead int64) bool {
+	_, last := p.assigner.windows(pane)
+	return last <= dead
 }
 
 // ringPut writes to out the panes of a ring, with the accumulator of one of them set;
@@ -156,7 +192,7 @@ func (p *panes) ringPut(out, b []byte, pane int64, acc []byte, dead int64) ([]by
 		if !written && number >= pane {
 			out, written = ringAppend(out, pane, acc), true
 		}
-		if _, last := p.assigner.windows(number); number == pane || last <= dead {
+		if number == pane || p.isDead(number, dead) {
 			continue
 		}
 		out = ringAppend(out, number, old)
@@ -213,15 +249,15 @@ func (p *panes) putRing(n int, e *entry, acc []byte) error {
 	if err != nil {
 		return err
 	}
-	switch done, err := ringChange(b, number, acc); {
+	_, dead := p.seen(int(e.group))
+	switch done, err := p.ringChange(b, number, acc, dead); {
 	case err != nil:
 		return err
-	case done && p.memory != nil:
+	case done && p.memory != nil: // it is where it was
 		return nil
 	case done:
 		return p.set(n, b)
 	}
-	_, dead := p.seen(int(e.group))
 	if p.value, err = p.ringPut(p.value, b, number, acc, dead); err != nil {
 		return err
 	}
@@ -254,7 +290,7 @@ func (p *panes) fireRings(k int64, group int, limit int64) error {
 			}
 			p.closer.value(0, acc)
 		}
-		return p.forgetRing(group, key, r, limit)
+		return p.forgetRing(key, r, limit)
 	})
 }
 
@@ -282,38 +318,55 @@ func (p *panes) fireRing(k int64, group int, key []byte) error {
 
 // sweepRings forgets the keys that no window behind limit needs.
 func (p *panes) sweepRings(group int, limit int64) error {
-	return p.eachRing(group, func(key []byte, r *ring) error { return p.forgetRing(group, key, r, limit) })
+	return p.eachRing(group, func(key []byte, r *ring) error { return p.forgetRing(key, r, limit) })
 }
 
-func (p *panes) forgetRing(group int, key []byte, r *ring, limit int64) error {
+// forgetRing notes that a key of eachRing goes.
+func (p *panes) forgetRing(key []byte, r *ring, limit int64) error {
 	newest, err := r.newest()
 	if err != nil {
 		return err
 	}
-	if _, last := p.assigner.windows(newest); last > limit {
-		return nil
+	if p.isDead(newest, limit) {
+		p.goneAt = append(p.goneAt, span{len(p.gone), len(key)})
+		p.gone = append(p.gone, key...)
 	}
-	return p.Backend.Delete(group, p.Table+tableData, nil, key)
+	return nil
 }
 
-// eachRing visits the keys of a group and their panes, in order.
+// goneMost is about how many bytes of keys are removed at once.
+const goneMost = 64 << 10
+
+// eachRing visits the keys of a group and their panes, in order. Neither the guest nor
+// the backend can be called by a visitor: what is full or gone is dealt with in between.
 func (p *panes) eachRing(group int, visit func(key []byte, r *ring) error) error {
-	m := &p.merger
-	m.reset()
-	if err := m.add(group, p.Table+tableData, nil, 0); err != nil {
-		return err
-	}
-	for len(m.heap) > 0 {
-		s := m.heap[0]
-		r, err := readRing(s.value())
-		if err == nil {
-			err = visit(s.subkey(), &r)
+	p.from = p.from[:0]
+	for more := true; more; {
+		more = false
+		p.gone, p.goneAt = p.gone[:0], p.goneAt[:0]
+		var bad error
+		if err := p.Backend.Scan(group, p.Table+tableData, nil, p.from, nil, func(key, b []byte, _ uint32) bool {
+			if more = p.closer.full() || len(p.gone) > goneMost; more {
+				p.from = append(p.from[:0], key...)
+				return false
+			}
+			var r ring
+			if r, bad = readRing(b); bad == nil {
+				bad = visit(key, &r)
+			}
+			return bad == nil
+		}); err != nil || bad != nil {
+			return max2(err, bad)
 		}
-		if err != nil {
-			return err
+		for _, s := range p.goneAt {
+			if err := p.Backend.Delete(group, p.Table+tableData, nil, p.gone[s.offset:s.offset+s.size]); err != nil {
+				return err
+			}
 		}
-		if err := m.next(); err != nil {
-			return err
+		if p.closer.full() {
+			if err := p.closer.flush(); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
