@@ -32,15 +32,18 @@ func actAsAnother() {
 	}
 }
 
-// natsPort is where a NATS server listens that was there before.
-const natsPort = "WASMILL_TEST_NATS_PORT"
+const (
+	natsPort   = "WASMILL_TEST_NATS_PORT"   // where a NATS server listens that was there before
+	natsFolder = "WASMILL_TEST_NATS_FOLDER" // where one with JetStream has its streams
+)
 
 // serveNATS serves until it is killed or its input ends, and prints where.
 func serveNATS() {
 	port, err := strconv.Atoi(cmp.Or(os.Getenv(natsPort), strconv.Itoa(server.RANDOM_PORT)))
 	var s *server.Server
 	if err == nil {
-		s, err = server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, NoLog: true, NoSigs: true})
+		folder := os.Getenv(natsFolder)
+		s, err = server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, NoLog: true, NoSigs: true, JetStream: folder != "", StoreDir: folder})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -249,14 +252,20 @@ func signalTo(t *testing.T, pid int, s syscall.Signal) {
 
 // natsProcess is a NATS server that can be killed and comes back at its address.
 type natsProcess struct {
-	url  string
-	kill func()
+	url    string
+	folder string // of its streams; "" without JetStream
+	kill   func()
 }
 
 func startNATSProcess(t *testing.T, port string) *natsProcess {
 	t.Helper()
+	return startNATSIn(t, "", port)
+}
+
+func startNATSIn(t *testing.T, folder, port string) *natsProcess {
+	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), actAs+"=nats-server", natsPort+"="+port)
+	cmd.Env = append(os.Environ(), actAs+"=nats-server", natsPort+"="+port, natsFolder+"="+folder)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -267,7 +276,7 @@ func startNATSProcess(t *testing.T, port string) *natsProcess {
 		t.Fatal(err)
 	}
 	var once sync.Once
-	n := &natsProcess{kill: func() {
+	n := &natsProcess{folder: folder, kill: func() {
 		once.Do(func() {
 			cmd.Process.Kill()
 			cmd.Wait()
@@ -287,7 +296,7 @@ func (n *natsProcess) again(t *testing.T) *natsProcess {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return startNATSProcess(t, port)
+	return startNATSIn(t, n.folder, port)
 }
 
 // A job that has no checkpoint to go on from ends with its server.
