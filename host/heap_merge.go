@@ -7,65 +7,64 @@ import (
 	"github.com/wasmill/wasmill/runtime/state"
 )
 
-// MergeHeap writes one whole run of several, oldest first: a base and what changed since.
-// Its memory does not grow with theirs.
-func MergeHeap(w io.Writer, runs []*HeapReader) (state.RunInfo, error) {
-	newest := runs[len(runs)-1]
-	head := newest.Head
+// HeapFold gives the pages of several runs, of a base and what changed since, as one: of
+// each page what the newest run has. Its memory does not grow with theirs.
+type HeapFold struct {
+	Head    HeapHead // of the newest, but whole
+	cursors []heapCursor
+	page    []byte
+}
+
+// FoldHeap folds runs, oldest first.
+func FoldHeap(runs []*HeapReader) (*HeapFold, error) {
+	f := &HeapFold{Head: runs[len(runs)-1].Head, cursors: make([]heapCursor, len(runs)), page: make([]byte, HeapPage)}
 	if runs[0].Head.Since != 0 {
-		return state.RunInfo{}, fault.Corruptf("merge heap: the run of checkpoint %d has no base", runs[0].Head.Checkpoint)
+		return nil, fault.Corruptf("fold heap: the run of checkpoint %d has no base", runs[0].Head.Checkpoint)
 	}
-	head.Since = 0
-	cursors := make([]heapCursor, len(runs))
+	f.Head.Since = 0
 	for i, r := range runs {
-		if r.Head.Module != head.Module || r.Head.Memory > head.Memory {
-			return state.RunInfo{}, fault.Corruptf("merge heap: the runs of checkpoints %d and %d are not of one instance", r.Head.Checkpoint, head.Checkpoint)
+		if r.Head.Module != f.Head.Module || r.Head.Memory > f.Head.Memory {
+			return nil, fault.Corruptf("fold heap: the runs of checkpoints %d and %d are not of one instance", r.Head.Checkpoint, f.Head.Checkpoint)
 		}
-		cursors[i].run = r
+		f.cursors[i].run = r
 	}
-	out := newHeapWriter(w, &head)
-	page := make([]byte, HeapPage)
+	return f, nil
+}
+
+// Next gives the next page that is not as the module begins; its bytes, of a page of
+// kind PageBytes, may be read until the next call. io.EOF after the last.
+func (f *HeapFold) Next() (page uint32, kind PageKind, bytes []byte, err error) {
 	for {
-		at, kind, err := mergePage(cursors, page)
-		if err == io.EOF {
-			return out.finish()
-		}
-		if err != nil {
-			return out.info, err
-		}
-		if kind != PageBegun { // as are all that a whole run does not list
-			out.page(at, kind, page)
-		}
-		if out.err != nil {
-			return out.info, out.err
+		page, kind, err = f.next()
+		if err != nil || kind != PageBegun {
+			return page, kind, f.page, err
 		}
 	}
 }
 
-// mergePage finds the next page that any run has; the newest of those that do counts.
-func mergePage(cursors []heapCursor, page []byte) (at uint32, kind PageKind, err error) {
+// next finds the next page that any run has.
+func (f *HeapFold) next() (at uint32, kind PageKind, err error) {
 	at = heapEnd
-	from := -1
-	for i := range cursors {
-		c := &cursors[i]
+	for i := range f.cursors {
+		c := &f.cursors[i]
 		if err := c.load(); err != nil {
 			return 0, 0, err
 		}
-		if !c.done && c.First <= at {
-			at, from = c.First, i
+		if !c.done {
+			at = min(at, c.First)
 		}
 	}
-	if from < 0 {
+	if at == heapEnd {
 		return 0, 0, io.EOF
 	}
-	for i := range cursors {
-		c := &cursors[i]
+	for i := range f.cursors {
+		c := &f.cursors[i]
 		if c.done || c.First != at {
 			continue
 		}
 		if c.Kind == PageBytes {
 			// Older bytes are read, too, and then overwritten.
-			if err := c.run.Read(page); err != nil {
+			if err := c.run.Read(f.page); err != nil {
 				return 0, 0, err
 			}
 		}
@@ -91,4 +90,24 @@ func (c *heapCursor) load() (err error) {
 		c.done, err = true, nil
 	}
 	return err
+}
+
+// MergeHeap writes one whole run of several, oldest first.
+func MergeHeap(w io.Writer, runs []*HeapReader) (state.RunInfo, error) {
+	fold, err := FoldHeap(runs)
+	if err != nil {
+		return state.RunInfo{}, err
+	}
+	out := newHeapWriter(w, &fold.Head)
+	for out.err == nil {
+		page, kind, bytes, err := fold.Next()
+		if err == io.EOF {
+			return out.finish()
+		}
+		if err != nil {
+			return out.info, err
+		}
+		out.page(page, kind, bytes)
+	}
+	return out.info, out.err
 }

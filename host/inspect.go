@@ -17,6 +17,7 @@ type Inspection struct {
 	Table     int64           `json:"table"`    // entries of the largest table at the start
 	Features  []string        `json:"features"` // used beyond the WebAssembly MVP
 	NoImage   string          `json:"noImage"`  // why no image can be taken; empty if one can
+	Globals   int             `json:"globals"`  // that change, and are in an image
 	Custom    []CustomSection `json:"custom"`
 }
 
@@ -43,7 +44,7 @@ type CustomSection struct {
 // Inspect tells what the module is made of.
 func (m *Module) Inspect() Inspection {
 	i := m.inspection
-	i.Features, i.NoImage = slices.Clone(m.info.Features), m.noImage()
+	i.Features, i.NoImage, i.Globals = slices.Clone(m.info.Features), m.noImage(), len(m.globals)
 	return i
 }
 

@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/wasmill/wasmill/host"
@@ -98,7 +99,7 @@ func (i *inspection) writeText(w io.Writer) error {
 	row("memory", "%s", memory)
 	row("uses", "%s", strings.Join(i.Features, ", "))
 	if i.NoImage == "" {
-		row("image", "can be taken")
+		row("image", "%s", i.imageText())
 	} else {
 		row("image", "can't be taken: %s", i.NoImage)
 	}
@@ -122,6 +123,20 @@ func (i *inspection) writeText(w io.Writer) error {
 	}
 	_, err := fmt.Fprintf(w, "\nconfig schema\n%s\n", schema.String())
 	return err
+}
+
+// imageText says what an image of the module holds, and how written pages are found here.
+func (i *inspection) imageText() string {
+	return fmt.Sprintf("can be taken: memory, clock, random numbers, %s; written pages are found by %s", english.Plural(i.Globals, "global", ""), pageFinder())
+}
+
+// pageFinder is how written pages are found on this machine.
+func pageFinder() string {
+	method, reason := host.HeapMethod()
+	if reason != "" {
+		method += ", since " + reason
+	}
+	return method
 }
 
 // tables lists tables with their scope and time-to-live: seen (key, ttl 24h).

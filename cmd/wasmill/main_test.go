@@ -31,6 +31,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv(actAs, "wasmill") // what wasmill starts is this binary, too
 			e.Setenv("WASMILL_STORE", filepath.Join(e.WorkDir, "store"))
 			e.Setenv("WASMILL_CACHE_DIR", filepath.Join(e.WorkDir, "cache"))
+			e.Setenv("PAGE_FINDER", pageFinder())
 			for name, wasm := range guests {
 				if err := os.WriteFile(filepath.Join(e.WorkDir, name), wasm, 0o644); err != nil {
 					return err

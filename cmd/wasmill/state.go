@@ -27,6 +27,10 @@ func stateListCommand() *cobra.Command {
 		Short: "List the tables of a checkpoint with their keys, entries and bytes",
 		Long: `List the tables of a checkpoint with their keys, entries and bytes (of keys,
 subkeys and values), those of the engine included: timers are the entries of $timers.
+Heaps of operators are listed behind them: their memory, how much of it is kept since it
+is neither zero nor as the module begins, and, with --groups, what each checkpoint that
+it still consists of wrote.
+
 All state is read for it. SNAPSHOT is JOB/NUMBER or JOB/latest.`,
 		Args:              cobra.RangeArgs(1, 2),
 		ValidArgsFunction: f.complete("/latest"),
@@ -52,6 +56,7 @@ All state is read for it. SNAPSHOT is JOB/NUMBER or JOB/latest.`,
 type stateList struct {
 	Snapshot string       `json:"snapshot"`
 	Tables   []*tableSize `json:"tables"`
+	Heaps    []*heapSize  `json:"heaps,omitempty"`
 	groups   bool
 }
 
@@ -121,6 +126,11 @@ func (l *stateList) read(ctx context.Context, s *snapshot, operators []string) e
 		for _, name := range slices.Sorted(maps.Keys(byName)) {
 			l.Tables = append(l.Tables, byName[name])
 		}
+		heaps, err := s.heaps(ctx, o)
+		if err != nil {
+			return err
+		}
+		l.Heaps = append(l.Heaps, heaps...)
 	}
 	return nil
 }
@@ -166,6 +176,19 @@ func (p *partSize) name() string {
 }
 
 func (l *stateList) writeTable(w io.Writer) error {
+	if len(l.Heaps) == 0 {
+		return l.writeTables(w)
+	}
+	if len(l.Tables) > 0 {
+		if err := l.writeTables(w); err != nil {
+			return err
+		}
+		fmt.Fprintln(w)
+	}
+	return l.writeHeaps(w)
+}
+
+func (l *stateList) writeTables(w io.Writer) error {
 	head := "OPERATOR\tTABLE\tSCOPE\tKEYS\tENTRIES\tBYTES\tVERSIONS"
 	if l.groups {
 		head = "OPERATOR\tTABLE\tSCOPE\tPART\tKEYS\tENTRIES\tBYTES"

@@ -17,6 +17,7 @@ func stateDiffCommand() *cobra.Command {
 	var f storeFlags
 	var output outputFlag
 	var limit int
+	var modules []string
 	c := &cobra.Command{
 		Use:   "diff SNAPSHOT SNAPSHOT [OPERATOR]",
 		Short: "Compare the state of two checkpoints",
@@ -25,15 +26,24 @@ table were added, changed and removed from the first to the second, and which. A
 is changed if its value is, or the state version it was written under.
 
 The entries of operator tables are compared subtask by subtask; between checkpoints at
-different parallelism, as they are after a restore at parallelism 1.`,
+different parallelism, as they are after a restore at parallelism 1.
+
+Heaps are compared page by page (4 KiB), subtask by subtask. --module FILE, of the module
+that was running, tells in which region of its memory the pages lie: its data by the names
+that it has for it, before and behind it, and what it did not begin with. Languages keep
+their stack and their heap where they like: wasm does not say it.`,
 		Args:              cobra.RangeArgs(2, 3),
 		ValidArgsFunction: f.complete("/latest"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if limit < 0 {
 				return usagef("--limit %d: must be 0 or more", limit)
 			}
+			regions, err := readRegions(modules)
+			if err != nil {
+				return err
+			}
 			return f.withSnapshots(cmd, args[:2], func(ctx context.Context, read []*snapshot) error {
-				d := diff{Before: read[0].String(), After: read[1].String(), Tables: []*tableDiff{}, Entries: []shownChange{}, limit: limit, tables: map[[2]string]*tableDiff{}}
+				d := diff{Before: read[0].String(), After: read[1].String(), Tables: []*tableDiff{}, Entries: []shownChange{}, limit: limit, modules: regions, tables: map[[2]string]*tableDiff{}}
 				if err := d.read(ctx, read[0], read[1], args[2:]); err != nil {
 					return err
 				}
@@ -45,6 +55,7 @@ different parallelism, as they are after a restore at parallelism 1.`,
 	f.add(c)
 	f.addQuiet(c)
 	c.Flags().IntVar(&limit, "limit", 100, "how many entries to list; 0: counts only")
+	c.Flags().StringArrayVar(&modules, "module", nil, "a module, to name the regions of its memory")
 	output.add(c)
 	return c
 }
@@ -55,6 +66,8 @@ type diff struct {
 	After   string        `json:"after"`
 	Tables  []*tableDiff  `json:"tables"`  // that differ
 	Entries []shownChange `json:"entries"` // at most as many as wanted
+	Heaps   []*heapDiff   `json:"heaps,omitempty"`
+	modules moduleRegions
 	limit   int
 	differ  int64                    // entries
 	tables  map[[2]string]*tableDiff // by operator and table
@@ -137,7 +150,10 @@ func (d *diff) operator(ctx context.Context, name string, a, b *snapshot) error 
 	if err != nil {
 		return err
 	}
-	return join(each(left), each(right), compareOwn, add)
+	if err := join(each(left), each(right), compareOwn, add); err != nil {
+		return err
+	}
+	return d.heaps(ctx, name, a, b)
 }
 
 // add takes an entry that is not the same before and after; nil is one that is not there.
@@ -198,10 +214,20 @@ func valueOf(e *entry) *shownValue {
 }
 
 func (d *diff) writeTable(w io.Writer) error {
-	if d.differ == 0 {
+	if d.differ == 0 && len(d.Heaps) == 0 {
 		_, err := fmt.Fprintf(w, "%s and %s hold the same\n", d.Before, d.After)
 		return err
 	}
+	if d.differ > 0 {
+		if err := d.writeEntries(w); err != nil || len(d.Heaps) == 0 {
+			return err
+		}
+		fmt.Fprintln(w)
+	}
+	return d.writeHeaps(w)
+}
+
+func (d *diff) writeEntries(w io.Writer) error {
 	err := writeRows(w, "OPERATOR\tTABLE\tADDED\tCHANGED\tREMOVED", func(row func(...any)) {
 		for _, t := range d.Tables {
 			row(t.Operator, t.Table, t.Added, t.Changed, t.Removed)

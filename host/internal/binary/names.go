@@ -20,3 +20,24 @@ func FunctionNames(section []byte) map[uint32]string {
 	}
 	return names
 }
+
+// DataNames reads the content of a name section: names of data segments by index. It is
+// for messages, as FunctionNames.
+func DataNames(section []byte) map[uint32]string {
+	names := map[uint32]string{}
+	r := reader{b: section}
+	for r.more() {
+		id := r.byte()
+		s := reader{b: r.take(r.u32())}
+		if id != 9 || r.err != nil {
+			continue
+		}
+		for n := s.count("names", maxFunctions); n > 0 && s.err == nil; n-- {
+			index, name := s.u32(), s.name()
+			if s.err == nil {
+				names[index] = name
+			}
+		}
+	}
+	return names
+}

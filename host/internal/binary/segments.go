@@ -99,3 +99,34 @@ func (d *decoder) code(s *reader) {
 		d.m.Code = append(d.m.Code, c)
 	}
 }
+
+// Segment is where a data segment lies in memory when a module begins.
+type Segment struct{ Index, Offset, Size uint32 }
+
+// Segments lists the active data segments that lie at a constant place.
+func (m *Module) Segments() (all []Segment) {
+	r := &reader{b: m.Data}
+	for n, index := r.count("data segments", maxFunctions), uint32(0); n > 0 && r.err == nil; n, index = n-1, index+1 {
+		flags := r.u32()
+		if flags == 2 {
+			r.u32() // the memory, of which there is one
+		}
+		offset, constant := uint32(0), false
+		if flags != 1 {
+			constant = r.byte() == byte(I32Const)
+			if !constant {
+				return all // imported globals don't exist here
+			}
+			offset = uint32(r.s32())
+			if r.byte() != byte(End) {
+				return all
+			}
+		}
+		size := r.u32()
+		r.take(size)
+		if r.err == nil && constant {
+			all = append(all, Segment{index, offset, size})
+		}
+	}
+	return all
+}

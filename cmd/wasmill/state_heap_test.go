@@ -1,0 +1,125 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wasmill/wasmill/host"
+	"github.com/wasmill/wasmill/runtime/operator"
+	"github.com/wasmill/wasmill/runtime/record"
+	"github.com/wasmill/wasmill/snapshots"
+)
+
+const kernels = "../../host/testdata/kernels.wasm"
+
+// writeHeaps writes a job's checkpoints 1, 2 and 3 of a guest that keeps a running total
+// in its data: between 2 and 3 it does nothing.
+func writeHeaps(t *testing.T, url string) {
+	t.Helper()
+	opened, err := openStore(t.Context(), url)
+	must(t, err)
+	wasm, err := os.ReadFile(kernels)
+	must(t, err)
+	h, err := host.New(t.Context(), host.Config{})
+	must(t, err)
+	module, err := h.Load(t.Context(), wasm)
+	must(t, err)
+	defer module.Close()
+	guest, err := module.Instantiate(t.Context(), host.InstanceConfig{Collector: drop{}, Now: func() int64 { return 0 }})
+	must(t, err)
+	defer guest.Close()
+	heap, err := guest.Heap(0)
+	must(t, err)
+	defer heap.Close()
+	log := &snapshots.Log{Store: opened.store, Job: goldenJob, Writer: "test"}
+	_, err = log.Fence(t.Context(), 1, time.Now())
+	must(t, err)
+	folder := snapshots.Folder{Store: opened.store, Path: snapshots.JobFolder(goldenJob)}
+	var runs []snapshots.Run
+	for n := uint64(1); n <= 3; n++ {
+		if n < 3 {
+			var b record.Builder
+			b.Append(record.Insert, int64(n), nil, []byte("a record"))
+			must(t, guest.Process(6, b.Bytes()))
+		}
+		taken, err := heap.Snapshot(n, false)
+		must(t, err)
+		_, err = folder.WritePack(t.Context(), snapshots.PackID{Checkpoint: n}, func(w *snapshots.PackWriter) error {
+			run := snapshots.Run{Checkpoint: n}
+			run.Section, err = w.Section("sum/heap", func(w io.Writer) error {
+				info, err := taken.Write(w)
+				run.Since, run.Header = info.Since, info.Header
+				return err
+			})
+			runs = append(runs, run)
+			return err
+		})
+		must(t, err)
+		must(t, taken.Close())
+		heap.Confirm(n)
+		m := &snapshots.Manifest{Checkpoint: n, MaxParallelism: 1, Operators: []snapshots.Operator{{
+			Name: "sum", Module: module.SHA256(), Parallelism: 1, Subtasks: []snapshots.Subtask{{Groups: snapshots.Range{End: 1}, Heap: runs[:n:n]}},
+		}}}
+		_, err = log.Append(t.Context(), snapshots.Entry{Checkpoint: m, Time: time.Now()}, 1)
+		must(t, err)
+	}
+}
+
+// drop takes what a guest gives out.
+type drop struct{}
+
+func (drop) Emit(int, []byte) error          { return nil }
+func (drop) EmitTo(int, int, []byte) error   { return nil }
+func (drop) Reject(operator.Rejection) error { return nil }
+
+func TestHeapsAreLookedInto(t *testing.T) {
+	store := t.TempDir()
+	writeHeaps(t, store)
+	job := goldenJob.Name
+	text, code := say(t, "state", "list", job+"/3", "-o", "json", "--store", store)
+	var list struct{ Heaps []heapSize }
+	if err := json.Unmarshal([]byte(text), &list); code != exitDone || err != nil || len(list.Heaps) != 1 {
+		t.Fatalf("code %d, %v: %s", code, err, text)
+	}
+	h := list.Heaps[0]
+	if h.Operator != "sum" || h.Memory == 0 || h.Kept == 0 || h.Kept > h.Memory || len(h.Runs) != 3 || h.Runs[0].Since != 0 || h.Runs[2].Since != 2 {
+		t.Errorf("it lists %+v", h)
+	}
+	if h.Runs[1].Written >= h.Runs[0].Written+host.HeapPage*4 || h.Runs[2].Written > 500 {
+		t.Errorf("runs wrote %+v", h.Runs)
+	}
+	for _, c := range []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"list", job + "/3"}, []string{"OPERATOR  SUBTASK  MODULE", "sum       0        " + h.Module[:12]}},
+		{[]string{"list", job + "/3", "--groups"}, []string{"CHECKPOINT  SINCE", "sum       0        1           -", "sum       0        3           2"}},
+		{[]string{"diff", job + "/2", job + "/3"}, []string{"hold the same"}},
+		{[]string{"diff", job + "/1", job + "/2"}, []string{"PAGES CHANGED", " memory  0x0 "}},
+		{[]string{"diff", job + "/1", job + "/2", "--module", kernels}, []string{"PAGES CHANGED", "data"}},
+	} {
+		text, code := say(t, append(append([]string{"state"}, c.args...), "--store", store)...)
+		for _, want := range c.want {
+			if code != exitDone || !strings.Contains(text, want) {
+				t.Errorf("%q: code %d, want %q in\n%s", c.args, code, want, text)
+			}
+		}
+	}
+	if _, code := say(t, "state", "diff", job+"/1", job+"/2", "--module", "missing.wasm", "--store", store); code != exitInvalid {
+		t.Errorf("a module that is not there: code %d", code)
+	}
+	pack := fmt.Sprintf("%s/%s/packs/%020d-0.0-0-0.pack", store, snapshots.JobFolder(goldenJob), 1)
+	data, err := os.ReadFile(pack)
+	must(t, err)
+	data[20] ^= 1
+	must(t, os.Chmod(pack, 0o600))
+	must(t, os.WriteFile(pack, data, 0o600))
+	if _, code := say(t, "state", "list", job+"/3", "--store", store); code != exitFailed {
+		t.Errorf("a damaged pack: code %d", code)
+	}
+}
