@@ -71,6 +71,9 @@ const (
 	storeObjects        = "1,000 checkpoints, most objects in the store"
 	storeGrowth         = "1,000 checkpoints, objects in the second half"
 	storeWrong          = "1,000 checkpoints, objects missing or dangling"
+	streamRate          = "JetStream to JetStream, 200 B, exactly once"
+	streamBare          = "bare consume and publish, the same batches"
+	streamShare         = "JetStream to JetStream against bare"
 	firstRecord         = "run to first record, warm cache, Go guest of 2 MB"
 	freshJob            = "make run on a fresh machine, the job"
 	freshRest           = "make run on a fresh machine, download and compile"
@@ -129,6 +132,9 @@ var bars = []bar{
 	{storeObjects, noBar, 0, "objects"},
 	{storeGrowth, atMost, 1.1, "× of the first"},
 	{storeWrong, atMost, 0, "objects"},
+	{streamRate, atLeast, 100e3, "records/s"},
+	{streamBare, noBar, 0, "records/s"},
+	{streamShare, atLeast, 0.6, "×"},
 	{firstRecord, atMost, 400, "ms"},
 	{freshJob, atMost, 2, "s"},
 	{freshRest, noBar, 0, "s"},

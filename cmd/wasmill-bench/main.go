@@ -40,6 +40,7 @@ var measurements = []measurement{
 	{"state-strike", measureStateStrike},
 	{"state-key", measureStateKey},
 	{"state-store", measureStateStore},
+	{"jetstream", measureJetStream},
 	{"start", measureStart},
 	{"binary", measureBinary},
 	{"fresh", measureFresh},
