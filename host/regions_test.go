@@ -30,8 +30,8 @@ func TestRegions(t *testing.T) {
 	if got := text(binary.Encode(m)); got != want {
 		t.Errorf("without names:\n%swant\n%s", got, want)
 	}
-	// Names of data segments are subsection 9: of segment 0 and 1.
-	names := []byte{2, 0, 5, '.', 't', 'e', 'x', 't', 1, 7, '.', 'r', 'o', 'd', 'a', 't', 'a'}
+	// Names of data segments are subsection 9: of segments 0 and 2; 1 is passive.
+	names := []byte{2, 0, 5, '.', 't', 'e', 'x', 't', 2, 7, '.', 'r', 'o', 'd', 'a', 't', 'a'}
 	section := append([]byte{4, 'n', 'a', 'm', 'e', 9, byte(len(names))}, names...)
 	named := append(append(binary.Encode(m), 0, byte(len(section))), section...)
 	want = fmt.Sprintf("before the data 0-16\n.text 16-%d\nbetween data %d-4096\n.rodata 4096-4136\nbehind the data 4136-196608\ngrown 196608-4294967296\n", described, described)
