@@ -146,6 +146,9 @@ func (r *rehearsal) play(ctx context.Context, c *testCase) error {
 			r.stage.sources[name].give(nil, true)
 		}
 	}
+	if err := r.taken(ctx); err != nil { // from here on the clock may move
+		return err
+	}
 	for i := range c.steps {
 		if err := r.step(ctx, &c.steps[i], left); err != nil {
 			return err
@@ -289,6 +292,10 @@ func (r *rehearsal) rest(ctx context.Context) error {
 	if !r.stirred {
 		return nil
 	}
+	// A source that is asked for a checkpoint takes it, whatever it could still give.
+	if err := r.taken(ctx); err != nil {
+		return err
+	}
 	done := make(chan error, 1)
 	select {
 	case r.requests <- coordinator.Request{Done: func(err error) { done <- err }}:
@@ -309,6 +316,20 @@ func (r *rehearsal) rest(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	r.stirred = false
+	return nil
+}
+
+// taken waits until the sources have given out what they were given.
+func (r *rehearsal) taken(ctx context.Context) error {
+	for _, h := range r.stage.sources {
+		select {
+		case <-h.taken():
+		case <-r.over:
+			return r.failure()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 	return nil
 }
 

@@ -27,15 +27,18 @@ type hand struct {
 	ready chan struct{}
 
 	mu    sync.Mutex
-	items []feedItem // guarded by mu
-	over  bool       // nothing comes behind them; guarded by mu
+	items []feedItem    // guarded by mu
+	over  bool          // nothing comes behind them; guarded by mu
+	spent chan struct{} // closed when the source asked and there was none; guarded by mu
 }
+
+func newHand() *hand { return &hand{ready: make(chan struct{}, 1), spent: make(chan struct{})} }
 
 func newStage(plan *graph.Plan, clock *virtualClock) *stage {
 	s := &stage{clock: clock, sources: map[string]*hand{}, sinks: map[string][]record.Record{}}
 	for i := range plan.Operators {
 		if op := &plan.Operators[i]; op.Role == graph.RoleSource {
-			s.sources[op.Name] = &hand{ready: make(chan struct{}, 1)}
+			s.sources[op.Name] = newHand()
 		}
 	}
 	return s
@@ -45,11 +48,22 @@ func newStage(plan *graph.Plan, clock *virtualClock) *stage {
 func (h *hand) give(items []feedItem, over bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.items, h.over = append(h.items, items...), h.over || over
+	if h.over {
+		return // nobody asks any more
+	}
+	h.items, h.over, h.spent = append(h.items, items...), over, make(chan struct{})
 	select {
 	case h.ready <- struct{}{}:
 	default:
 	}
+}
+
+// taken is closed when the source has given out all that it was given, or knows that it
+// has ended.
+func (h *hand) taken() <-chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.spent
 }
 
 func (h *hand) ended() bool {
@@ -62,12 +76,17 @@ func (h *hand) ended() bool {
 func (h *hand) take() (*feedItem, operator.Status) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	switch {
-	case len(h.items) > 0:
+	if len(h.items) > 0 {
 		item := h.items[0]
 		h.items = h.items[1:]
 		return &item, operator.More
-	case h.over:
+	}
+	select {
+	case <-h.spent:
+	default:
+		close(h.spent)
+	}
+	if h.over {
 		return nil, operator.End
 	}
 	return nil, operator.Idle
@@ -86,7 +105,8 @@ func (s *stage) came(sink string) []record.Record {
 // subtask, in order; the others have nothing to read.
 func (s *stage) OpenSource(_ context.Context, op *graph.Operator, c connector.Context) (operator.Source, error) {
 	if c.Subtask.Index > 0 {
-		nothing := &hand{ready: make(chan struct{}), over: true}
+		nothing := newHand()
+		nothing.give(nil, true)
 		return &fedSource{hand: nothing}, nil
 	}
 	return &fedSource{
