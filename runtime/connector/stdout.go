@@ -33,13 +33,13 @@ func openStdout(ctx context.Context, op *graph.Operator, c Context) (operator.Si
 		over: ctx.Done(), why: func() error { return context.Cause(ctx) },
 		texts: make(chan []byte), done: make(chan error, 1),
 	}
-	go s.run()
+	go s.run(s.texts)
 	return s, nil
 }
 
 // run ends with Close, or when the Write that waits then ends.
-func (s *stdout) run() {
-	for text := range s.texts {
+func (s *stdout) run(texts <-chan []byte) {
+	for text := range texts {
 		_, err := s.out.Write(text)
 		s.done <- err
 	}

@@ -58,6 +58,10 @@ type target struct {
 
 func newNode(t *Task, op *graph.Operator) *node {
 	n := &node{task: t, op: op, outputs: make([][]target, len(op.Outputs)), watermark: NoWatermark, announced: NoWatermark}
+	if t.config.Latency != nil && op.Role == graph.RoleSink {
+		// 1 µs to 1 h with 3 digits, as HdrHistogram counts them.
+		n.latency = hdrhistogram.New(1, time.Hour.Microseconds(), 3)
+	}
 	if r := n.restored(); r != nil {
 		n.watermark, n.announced = r.Watermark, r.Watermark
 	}
@@ -371,13 +375,6 @@ func (n *node) guest() any {
 		return n.function
 	}
 	return n.source
-}
-
-func (n *node) measureLatency() {
-	if n.op.Role == graph.RoleSink {
-		// 1 µs to 1 h with 3 digits, as HdrHistogram counts them.
-		n.latency = hdrhistogram.New(1, time.Hour.Microseconds(), 3)
-	}
 }
 
 // recordLatency notes how long after their scheduled time the records came here.

@@ -179,9 +179,6 @@ func (t *Task) Run(ctx context.Context, started time.Time) (Checkpoint, error) {
 	}
 	if t.config.Latency != nil {
 		t.originNano = t.config.Latency(started)
-		for _, n := range t.nodes {
-			n.measureLatency()
-		}
 	}
 	if t.head.isSource() {
 		if err := t.head.openSource(ctx, started); err != nil {
