@@ -40,7 +40,7 @@ func (c jetStreamCommitter) Commit(ctx context.Context, t operator.Transaction) 
 	if err != nil {
 		return err
 	}
-	return c.through(ctx, func(nc *nats.Conn, js jetstream.JetStream) error { return c.commit(ctx, nc, js, tx) })
+	return c.through(ctx, func(l *link, js jetstream.JetStream) error { return c.commit(ctx, l, js, tx) })
 }
 
 // Abort drops a transaction that was not committed.
@@ -49,11 +49,11 @@ func (c jetStreamCommitter) Abort(ctx context.Context, t operator.Transaction) e
 	if err != nil {
 		return err
 	}
-	return c.through(ctx, func(_ *nats.Conn, js jetstream.JetStream) error { return c.drop(ctx, js, tx.Stream, tx.Staged) })
+	return c.through(ctx, func(_ *link, js jetstream.JetStream) error { return c.drop(ctx, js, tx.Stream, tx.Staged) })
 }
 
 // through repeats what fails for a passing reason, as long as there is patience.
-func (c jetStreamCommitter) through(ctx context.Context, do func(*nats.Conn, jetstream.JetStream) error) error {
+func (c jetStreamCommitter) through(ctx context.Context, do func(*link, jetstream.JetStream) error) error {
 	for deadline := time.Now().Add(commitPatience); ; {
 		err := c.once(do)
 		if err == nil || !worthARetry(err) || time.Now().After(deadline) {
@@ -65,33 +65,37 @@ func (c jetStreamCommitter) through(ctx context.Context, do func(*nats.Conn, jet
 	}
 }
 
-func (c jetStreamCommitter) once(do func(*nats.Conn, jetstream.JetStream) error) error {
-	nc, giveBack, err := c.with.borrow()
+func (c jetStreamCommitter) once(do func(*link, jetstream.JetStream) error) error {
+	l, giveBack, err := c.with.borrow()
 	if err != nil {
 		return err
 	}
 	defer giveBack()
-	js, err := c.with.jetStream(nc)
+	js, err := c.with.jetStream(l.nc)
 	if err != nil {
 		return err
 	}
-	return do(nc, js)
+	err = do(l, js)
+	if size := (*batchSizeError)(nil); errors.As(err, &size) {
+		l.batch.Store(int64(size.most))
+	}
+	return err
 }
 
-func (c jetStreamCommitter) commit(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, tx streamTransaction) error {
-	m, err := c.with.readMarker(ctx, nc, tx.Stream, tx.Marker)
+func (c jetStreamCommitter) commit(ctx context.Context, l *link, js jetstream.JetStream, tx streamTransaction) error {
+	m, err := c.with.readMarker(ctx, l.nc, tx.Stream, tx.Marker)
 	if err != nil {
 		return err
 	}
 	if m.Transaction != tx.Staged || !m.whole() {
-		if err := c.publish(ctx, nc, js, tx, m); err != nil {
+		if err := c.publish(ctx, l, js, tx, m); err != nil {
 			return err
 		}
 	}
 	return c.cleanUp(ctx, js, tx)
 }
 
-func (c jetStreamCommitter) publish(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, tx streamTransaction, m marker) error {
+func (c jetStreamCommitter) publish(ctx context.Context, l *link, js jetstream.JetStream, tx streamTransaction, m marker) error {
 	staged := readStaged(ctx, js, tx)
 	defer staged.stop()
 	// The first chunk tells whether there is anything, before any marker is replaced.
@@ -100,7 +104,7 @@ func (c jetStreamCommitter) publish(ctx context.Context, nc *nats.Conn, js jetst
 	case errors.Is(err, errNotStaged) && m.Transaction != tx.Staged && m.Checkpoint >= tx.Checkpoint:
 		return nil // committed before
 	case errors.Is(err, errNotStaged):
-		return c.missing(ctx, nc, tx, m)
+		return c.missing(ctx, l.nc, tx, m)
 	case err != nil:
 		return err
 	}
@@ -114,13 +118,13 @@ func (c jetStreamCommitter) publish(ctx context.Context, nc *nats.Conn, js jetst
 			return err
 		}
 	}
-	p, err := newPublication(nc, c.acts, tx, c.with.Batch, m)
+	p, err := newPublication(l.nc, c.acts, tx, l.most(c.with.Batch), m)
 	if err != nil {
 		return err
 	}
 	err = p.run(ctx, staged.startingWith(first))
 	if errors.Is(err, errNotStaged) {
-		return c.missing(ctx, nc, tx, p.marker)
+		return c.missing(ctx, l.nc, tx, p.marker)
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package connector
 import (
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -21,12 +22,21 @@ var links = struct {
 // link is a connection that several committers may use at once.
 type link struct {
 	nc    *nats.Conn
-	users int         // guarded by links
-	end   *time.Timer // guarded by links; while nobody uses it
+	batch atomic.Int64 // messages of a batch that the server is known to take at most; 0: not known
+	users int          // guarded by links
+	end   *time.Timer  // guarded by links; while nobody uses it
 }
 
-// borrow gives a connection and what to call when it is not needed any more.
-func (s natsSettings) borrow() (*nats.Conn, func(), error) {
+// most is how many messages a batch has, of those that are wanted.
+func (l *link) most(wanted int) int {
+	if known := int(l.batch.Load()); known > 0 {
+		return min(wanted, known)
+	}
+	return wanted
+}
+
+// borrow gives a link and what to call when it is not needed any more.
+func (s natsSettings) borrow() (*link, func(), error) {
 	links.Lock()
 	defer links.Unlock()
 	l := links.all[s]
@@ -47,7 +57,7 @@ func (s natsSettings) borrow() (*nats.Conn, func(), error) {
 		l.end = nil
 	}
 	l.users++
-	return l.nc, func() { s.giveBack(l) }, nil
+	return l, func() { s.giveBack(l) }, nil
 }
 
 func (s natsSettings) giveBack(l *link) {

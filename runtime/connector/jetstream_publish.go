@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -201,14 +202,35 @@ func (p *publication) refused(e *jetstream.APIError) error {
 	case codeWrongSequence, codeAnyWrong:
 		return errWrongSequence
 	case codeBatchIncomplete:
-		return streamFailed(p.tx.Stream, "publish", fault.As(fault.ErrTransient, e))
+		// A server drops what it has no room for; it may also have been away.
+		return &batchSizeError{max(p.most/2, min(p.most, batchRoom)), e}
 	case codeBatchTooLarge:
-		return placed("stream "+p.tx.Stream, "set batch to what the server takes", fmt.Errorf("publish: %w", e))
+		_, limit, _ := strings.Cut(e.Description, "too large: ")
+		most, err := strconv.Atoi(limit)
+		if err != nil || most >= p.most {
+			most = p.most / 2
+		}
+		return &batchSizeError{max(most, batchLeast), e}
 	case codeNoAtomicBatches:
 		return placed("stream "+p.tx.Stream, "nats stream edit "+p.tx.Stream+" --allow-batch", fmt.Errorf("publish: %w", e))
 	}
 	return streamFailed(p.tx.Stream, "publish", e)
 }
+
+// batchLeast is the size of a batch that no server finds too large.
+const batchLeast = 50
+
+// batchRoom is the size of a batch that every server has room for, whatever else it does.
+const batchRoom = 500
+
+// batchSizeError asks for smaller batches.
+type batchSizeError struct {
+	most int
+	err  error
+}
+
+func (e *batchSizeError) Error() string { return "publish: " + e.err.Error() }
+func (e *batchSizeError) Unwrap() error { return fault.As(fault.ErrTransient, e.err) }
 
 // worthARetry tells errors after which a commit looks again how far it is.
 func worthARetry(err error) bool {

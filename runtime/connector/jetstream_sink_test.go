@@ -155,6 +155,31 @@ func TestJetStreamSinkEncodesJSON(t *testing.T) {
 	}
 }
 
+// A server takes batches of 1,000 unless told otherwise: the sink finds out.
+func TestJetStreamSinkFindsTheBatchSize(t *testing.T) {
+	url := shared.url(t)
+	js := client(t, url)
+	name := shared.name("batches")
+	stream := target(t, js, name)
+	op := streamSink(url, name, map[string]any{"batch": 5000})
+	want := numbered(6000)
+	_, tx := staged(t, op, nil, 1, want...)
+	acts := 0
+	c, err := connector.Watched(op, func() error { acts++; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Commit(t.Context(), tx); err != nil {
+		t.Fatal(err)
+	}
+	if _, got := published(t, url, name); !slices.Equal(got, want) {
+		t.Errorf("%d values come out, want %d: the same", len(got), len(want))
+	}
+	if _, err := stream.Info(t.Context()); err != nil || acts < 7 || acts > 12 {
+		t.Errorf("%d acts (%v), want one for each of 7 batches and few more", acts, err)
+	}
+}
+
 // Records of any size that a message can have come through, several chunks of them.
 func TestJetStreamSinkSizes(t *testing.T) {
 	url := shared.url(t)

@@ -36,7 +36,7 @@ var jetStreamSinkSpec = graph.ConnectorSpec{
 		{Name: "create", Type: graph.FieldBool, Default: "false", Doc: "whether to make the stream if it is missing"},
 		{Name: "replicas", Type: graph.FieldInt, Default: "1", Min: 1, Max: 5, Doc: "replicas of a stream that is made"},
 		{Name: "keepStaged", Type: graph.FieldDuration, Default: "168h", Min: int64(time.Minute), Doc: "how long what is staged waits for its commit: no outage may last longer"},
-		{Name: "batch", Type: graph.FieldInt, Default: "1000", Min: 2, Max: 100_000, Doc: "messages of an atomic batch: at most what the server takes as max_batch_size"},
+		{Name: "batch", Type: graph.FieldInt, Default: "5000", Min: 2, Max: 100_000, Doc: "messages of an atomic batch at most; with a server that takes fewer (max_batch_size), so many"},
 	}, natsFields),
 	Formats:  []string{"lines", "json"},
 	TwoPhase: true,
