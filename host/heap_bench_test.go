@@ -1,7 +1,6 @@
 package host_test
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -9,6 +8,8 @@ import (
 
 	"github.com/wasmill/wasmill/host"
 	as "github.com/wasmill/wasmill/host/internal/assemble"
+	"github.com/wasmill/wasmill/snapshots"
+	"github.com/wasmill/wasmill/snapshots/dir"
 )
 
 // grown is an instance with so much memory, all of it written.
@@ -71,7 +72,8 @@ func BenchmarkHeapSnapshot(b *testing.B) {
 	}
 }
 
-// BenchmarkHeapRestore is how long it takes to make an instance of a run that is at hand.
+// BenchmarkHeapRestore is how long it takes to make an instance of a checkpoint that lies
+// in a folder.
 func BenchmarkHeapRestore(b *testing.B) {
 	const size = 256 << 20
 	m, i := grown(b, size)
@@ -80,23 +82,38 @@ func BenchmarkHeapRestore(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer h.Close()
-	s, err := h.Snapshot(1, false)
+	taken, err := h.Snapshot(1, false)
 	if err != nil {
 		b.Fatal(err)
 	}
-	var run bytes.Buffer
-	if _, err := s.Write(&run); err != nil {
+	defer taken.Close()
+	store, err := dir.Open(b.TempDir())
+	if err != nil {
 		b.Fatal(err)
 	}
-	s.Close()
+	folder := snapshots.Folder{Store: store, Path: "default/jobs/bench"}
+	var section snapshots.Section
+	stored, err := folder.WritePack(b.Context(), snapshots.PackID{Checkpoint: 1}, func(w *snapshots.PackWriter) error {
+		section, err = w.Section("heap", func(w io.Writer) error {
+			_, err := taken.Write(w)
+			return err
+		})
+		return err
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
 	c := fixed(&collector{})
 	c.Limits.Memory = size
 	b.SetBytes(size)
 	for b.Loop() {
-		restored, err := m.RestoreHeap(b.Context(), c, []io.Reader{bytes.NewReader(run.Bytes())})
+		in := folder.OpenSection(b.Context(), section)
+		restored, err := m.RestoreHeap(b.Context(), c, []io.Reader{in})
 		if err != nil {
 			b.Fatal(err)
 		}
+		in.Close()
 		restored.Close()
 	}
+	b.ReportMetric(float64(stored)/(1<<20), "MiB-stored")
 }
