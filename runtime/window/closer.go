@@ -93,6 +93,20 @@ func (c *closer) value(input int, v []byte) {
 	c.values = append(c.values, value{c.keep(v), uint8(input)})
 }
 
+// parts adds accumulators to the last key, each behind its length.
+func (c *closer) parts(n int, b []byte) {
+	c.items[len(c.items)-1].parts += n
+	c.arena = append(c.arena, b...)
+}
+
+// dropEmpty forgets the last key if it has no accumulators.
+func (c *closer) dropEmpty() {
+	if last := len(c.items) - 1; c.items[last].parts == 0 {
+		c.arena = c.arena[:c.items[last].key.offset]
+		c.items = c.items[:last]
+	}
+}
+
 // flush calls the guest with what was gathered.
 func (c *closer) flush() error {
 	if len(c.items) == 0 {

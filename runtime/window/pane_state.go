@@ -82,7 +82,7 @@ func (p *panes) look(start, at int) (to int) {
 		p.seek(at)
 	}
 	if p.rings && p.memory != nil {
-		p.nearEnds(at - start)
+		p.nearSlots(start, at-start)
 	}
 	to = start + len(p.places)
 	if to < start+callEntries {
@@ -111,16 +111,17 @@ func (p *panes) seek(from int) {
 	}
 }
 
-// nearEnds brings near the ends of rings, where records go.
-func (p *panes) nearEnds(first int) {
-	ends := p.ends[:0]
-	for i := first; i < len(p.places); i++ {
-		if b, _, ok, _ := p.memory.GetFound(&p.places[i], &p.found[i]); ok {
-			ends = append(ends, ringEnd(b))
+// nearSlots brings near the parts of rings where records go, of the entries of a call
+// from one on.
+func (p *panes) nearSlots(start, n int) {
+	slots := p.slots[:0]
+	for ; n < len(p.places); n++ {
+		if b, _, ok, _ := p.memory.GetFound(&p.places[n], &p.found[n]); ok {
+			slots = append(slots, ringNear(b, p.local[p.gather.entries[start+n].pane].number))
 		}
 	}
-	p.memory.Near(ends)
-	p.ends = ends
+	p.memory.Near(slots)
+	p.slots = slots
 }
 
 // get reads the data of an entry of the call, by its number there.

@@ -31,10 +31,11 @@ type panes struct {
 	memory  *state.Memory // the backend, if it is one: a shorter way to it
 	places  []state.Place // of the entries of a call
 	found   []state.Found // at these places, in memory
-	ends    [][]byte      // of rings, to be near
+	slots   [][]byte      // of rings, to be near
 	paneKey []byte        // scratch
 	value   []byte        // scratch
 	kept    []byte        // scratch: a ring
+	listed  []byte        // scratch: a ring's panes
 	from    []byte        // where eachRing goes on
 	gone    []byte        // keys that it removes
 	goneAt  []span        // in gone
