@@ -40,8 +40,7 @@ type epoch struct {
 const maxEpochs = 64
 
 // Heap begins to watch the instance's memory. Base is the checkpoint that the instance
-// was restored from just now, and later snapshots build on; 0: none. Method says how
-// written pages are found, and why not better if there is a better way.
+// was restored from just now, and later snapshots build on; 0: none.
 func (i *Instance) Heap(base uint64) (*Heap, error) {
 	if reason := i.module.noImage(); reason != "" {
 		return nil, fmt.Errorf("keep heap: module %s %s", i.module.hash[:12], reason)
@@ -82,10 +81,10 @@ func HeapMethod() (method, reason string) {
 		return string(dirty.Hashes), fmt.Sprint(m.failure)
 	}
 	tracker, err := dirty.New(m.reserved)
-	defer tracker.Close()
 	if err != nil {
 		reason = err.Error()
 	}
+	defer tracker.Close()
 	return string(tracker.Method()), reason
 }
 

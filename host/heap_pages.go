@@ -37,8 +37,6 @@ func (s pageSet) union(other pageSet) pageSet {
 	return s
 }
 
-func (s pageSet) has(p int) bool { return p/64 < len(s) && s[p/64]&(1<<(p%64)) != 0 }
-
 // next is the first page from p on that is in the set, or with in false is not; end if
 // there is none before.
 func (s pageSet) next(p, end int, in bool) int {

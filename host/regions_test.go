@@ -26,7 +26,7 @@ func TestRegions(t *testing.T) {
 		return b.String()
 	}
 	described := 16 + len(as.Description)
-	want := fmt.Sprintf("before the data 0-16\ndata 16-4136\nbehind the data 4136-196608\ngrown 196608-4294967296\n")
+	want := "before the data 0-16\ndata 16-4136\nbehind the data 4136-196608\ngrown 196608-4294967296\n"
 	if got := text(binary.Encode(m)); got != want {
 		t.Errorf("without names:\n%swant\n%s", got, want)
 	}

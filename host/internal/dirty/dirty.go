@@ -6,8 +6,6 @@
 package dirty
 
 import (
-	"errors"
-
 	"github.com/cespare/xxhash/v2"
 )
 
@@ -45,9 +43,6 @@ func New(mapping []byte) (t Tracker, err error) {
 	}
 	return t, nil
 }
-
-// errUnsupported is that of systems without userfaultfd.
-var errUnsupported = errors.New("this system has no userfaultfd")
 
 // NewHashes makes a tracker that works everywhere.
 func NewHashes() Tracker { return &hashes{} }

@@ -115,6 +115,9 @@ func BenchmarkWritten(b *testing.B) {
 				memory[at] = 1
 			}
 			ranges, err := tracker.Written(memory, nil)
+			if err != nil {
+				b.Fatal(err)
+			}
 			r := rand.New(rand.NewPCG(1, 1))
 			for b.Loop() {
 				b.StopTimer()

@@ -2,4 +2,8 @@
 
 package dirty
 
-func newUserfaultfd([]byte) (Tracker, error) { return nil, errUnsupported }
+import "errors"
+
+func newUserfaultfd([]byte) (Tracker, error) {
+	return nil, errors.New("this system has no userfaultfd")
+}
