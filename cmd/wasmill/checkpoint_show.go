@@ -41,6 +41,7 @@ type shownSubtask struct {
 	Bytes         int64             `json:"bytes"`
 	OwnBytes      int64             `json:"ownBytes"`
 	Runs          int               `json:"runs"`
+	HeapRuns      int               `json:"heapRuns,omitempty"`
 	Entries       *int64            `json:"entries,omitempty"`
 	InFlightBytes int64             `json:"inFlightBytes"`
 	AlignMs       float64           `json:"alignMs"`
@@ -82,7 +83,7 @@ func showSubtask(m *snapshots.Manifest, s *snapshots.Subtask) (shownSubtask, err
 	ms := func(nanos int64) float64 { return float64(nanos) / 1e6 }
 	alone := snapshots.Manifest{Checkpoint: m.Checkpoint, Operators: []snapshots.Operator{{Subtasks: []snapshots.Subtask{*s}}}}
 	shown := shownSubtask{
-		Subtask: s.Index, Finished: s.Finished, Groups: s.Groups, Runs: len(s.Runs),
+		Subtask: s.Index, Finished: s.Finished, Groups: s.Groups, Runs: len(s.Runs), HeapRuns: len(s.Heap),
 		AlignMs: ms(s.AlignNanos), SyncMs: ms(s.SyncNanos), AsyncMs: ms(s.AsyncNanos),
 		Splits: []json.RawMessage{}, Transactions: orEmpty(s.Transactions), Watermark: watermarkOf(s.Time), Time: s.Time,
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -62,8 +64,8 @@ func writeHeaps(t *testing.T, url string) {
 		must(t, err)
 		must(t, taken.Close())
 		heap.Confirm(n)
-		m := &snapshots.Manifest{Checkpoint: n, MaxParallelism: 1, Operators: []snapshots.Operator{{
-			Name: "sum", Module: module.SHA256(), Parallelism: 1, Subtasks: []snapshots.Subtask{{Groups: snapshots.Range{End: 1}, Heap: runs[:n:n]}},
+		m := &snapshots.Manifest{Checkpoint: n, MaxParallelism: 4, Operators: []snapshots.Operator{{
+			Name: "sum", Module: module.SHA256(), Parallelism: 1, Subtasks: []snapshots.Subtask{{Groups: snapshots.Range{End: 4}, Heap: runs[:n:n]}},
 		}}}
 		_, err = log.Append(t.Context(), snapshots.Entry{Checkpoint: m, Time: time.Now()}, 1)
 		must(t, err)
@@ -121,5 +123,46 @@ func TestHeapsAreLookedInto(t *testing.T) {
 	must(t, os.WriteFile(pack, data, 0o600))
 	if _, code := say(t, "state", "list", job+"/3", "--store", store); code != exitFailed {
 		t.Errorf("a damaged pack: code %d", code)
+	}
+}
+
+// A job starts from a heap of its own operator only; each refusal says what would allow it.
+func TestHeapsFitTheirEquals(t *testing.T) {
+	store := t.TempDir()
+	writeHeaps(t, store)
+	wasm, err := filepath.Abs(kernels)
+	must(t, err)
+	other := filepath.Join(t.TempDir(), "other.wasm")
+	data, err := os.ReadFile(wasm)
+	must(t, err)
+	must(t, os.WriteFile(other, append(data, 0, 2, 1, 'x'), 0o600)) // a section without meaning makes it another module
+	var each []string
+	for _, input := range []string{"empty", "hash", "filter", "copy", "map", "recursion", "sum"} {
+		each = append(each, "{from: in, by: rebalance, as: "+input+"}")
+	}
+	inputs := "[" + strings.Join(each, ", ") + "]"
+	for _, c := range []struct {
+		name, operator string
+		flags          []string
+		code           int
+		want           string
+	}{
+		{"as it was", "sum: {module: " + wasm + ", inputs: INPUTS, state: {heap: true}}", nil, exitDone, ""},
+		{"another module", "sum: {module: " + other + ", inputs: INPUTS, state: {heap: true}}", nil, exitRefused, "run that module"},
+		{"another parallelism", "sum: {module: " + wasm + ", inputs: INPUTS, parallelism: 2, state: {heap: true}}", nil, exitRefused, "set its parallelism: 1"},
+		{"kept no more", "sum: {module: " + wasm + ", inputs: INPUTS}", nil, exitRefused, "set state: {heap: true}"},
+		{"under another name", "new: {module: " + other + ", inputs: INPUTS, state: {heap: true}}", []string{"--allow-dropped-state", "sum"}, exitDone, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			job := filepath.Join(t.TempDir(), "job.yaml")
+			name, _, _ := strings.Cut(c.operator, ":")
+			must(t, os.WriteFile(job, fmt.Appendf(nil, "version: 1\njob: next\nmaxParallelism: 4\noperators:\n  in: {source: values, with: {records: []}}\n  %s\n  out: {sink: discard, inputs: [{from: %s, by: rebalance}]}\n", strings.Replace(c.operator, "INPUTS", inputs, 1), name), 0o600))
+			run := exec.Command(os.Args[0], append([]string{"run", job, "--quiet", "--store", store, "--from", "checkpoint:" + goldenJob.Name + "/3"}, c.flags...)...)
+			run.Env = append(os.Environ(), actAs+"=wasmill")
+			text, _ := run.CombinedOutput()
+			if code := run.ProcessState.ExitCode(); code != c.code || !strings.Contains(string(text), c.want) {
+				t.Errorf("exit code %d, want %d and %q:\n%s", code, c.code, c.want, text)
+			}
+		})
 	}
 }
