@@ -2,6 +2,7 @@ package connector
 
 import (
 	"context"
+	"time"
 
 	"github.com/wasmill/wasmill/runtime/graph"
 	"github.com/wasmill/wasmill/runtime/operator"
@@ -49,4 +50,12 @@ func Queued(s operator.Source) int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.bytes
+}
+
+// LookOften has JetStream sources look often how far their stream is; it returns what
+// undoes that.
+func LookOften() func() {
+	before := idleLook
+	idleLook = time.Millisecond
+	return func() { idleLook = before }
 }

@@ -46,21 +46,22 @@ type marker struct {
 
 func (m marker) whole() bool { return m.Published >= m.Records }
 
-// readMarker asks the stream's leader: what a replica says may be old.
-func (s natsSettings) readMarker(ctx context.Context, nc *nats.Conn, stream, subject string) (marker, error) {
+// lastMessage is the last message of a subject, which may have wildcards; its sequence
+// is 0 if there is none. The stream's leader is asked: what a replica says may be old.
+func (s natsSettings) lastMessage(ctx context.Context, nc *nats.Conn, stream, subject string) (sequence uint64, data []byte, err error) {
 	prefix := "$JS.API"
 	if s.Domain != "" {
 		prefix = "$JS." + s.Domain + ".API"
 	}
 	request, err := json.Marshal(map[string]string{"last_by_subj": subject})
 	if err != nil {
-		return marker{}, err
+		return 0, nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, natsPatience)
 	defer cancel()
 	reply, err := nc.RequestWithContext(ctx, prefix+".STREAM.MSG.GET."+stream, request)
 	if err != nil {
-		return marker{}, streamFailed(stream, "read marker", err)
+		return 0, nil, streamFailed(stream, "read last message", err)
 	}
 	var answer struct {
 		Error   *jetstream.APIError `json:"error"`
@@ -70,17 +71,25 @@ func (s natsSettings) readMarker(ctx context.Context, nc *nats.Conn, stream, sub
 		} `json:"message"`
 	}
 	if err := json.Unmarshal(reply.Data, &answer); err != nil {
-		return marker{}, streamFailed(stream, "read marker", err)
+		return 0, nil, streamFailed(stream, "read last message", err)
 	}
 	if e := answer.Error; e != nil {
 		if e.ErrorCode == jetstream.JSErrCodeMessageNotFound {
-			return marker{}, nil
+			return 0, nil, nil
 		}
-		return marker{}, streamFailed(stream, "read marker", e)
+		return 0, nil, streamFailed(stream, "read last message", e)
 	}
-	m := marker{sequence: answer.Message.Sequence}
-	if err := json.Unmarshal(answer.Message.Data, &m); err != nil {
-		return m, placed("stream "+stream, "nobody but the sink publishes to "+subject, fault.As(fault.ErrCorrupt, fmt.Errorf("read marker %d: %w", m.sequence, err)))
+	return answer.Message.Sequence, answer.Message.Data, nil
+}
+
+func (s natsSettings) readMarker(ctx context.Context, nc *nats.Conn, stream, subject string) (marker, error) {
+	sequence, data, err := s.lastMessage(ctx, nc, stream, subject)
+	m := marker{sequence: sequence}
+	if err != nil || sequence == 0 {
+		return m, err
+	}
+	if err := json.Unmarshal(data, &m); err != nil {
+		return m, placed("stream "+stream, "nobody but the sink publishes to "+subject, fault.As(fault.ErrCorrupt, fmt.Errorf("read marker %d: %w", sequence, err)))
 	}
 	return m, nil
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -121,7 +120,7 @@ func (s *jetStreamSource) startingSplits(ctx context.Context, info *jetstream.St
 		splits[i].at = at
 		if s.with.End == "latest" {
 			splits[i].bounded = true
-			if splits[i].end, err = s.lastOf(ctx, splits[i].filter); err != nil {
+			if splits[i].end, _, err = s.with.lastMessage(ctx, s.nc, s.with.Stream, splits[i].filter); err != nil {
 				return nil, err
 			}
 		}
@@ -168,18 +167,6 @@ func (s *jetStreamSource) firstSince(ctx context.Context, at time.Time, otherwis
 		return 0, s.failed("look for start time", err)
 	}
 	return otherwise, nil
-}
-
-// lastOf is the sequence of the last message of a filter; 0 if there is none.
-func (s *jetStreamSource) lastOf(ctx context.Context, filter string) (uint64, error) {
-	m, err := s.stream.GetLastMsgForSubject(ctx, filter)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, s.failed("look for last message", err)
-	}
-	return m.Sequence, nil
 }
 
 func (s *jetStreamSource) restoredSplits(info *jetstream.StreamInfo) (splits []streamSplit, err error) {
@@ -231,8 +218,22 @@ func (s *jetStreamSource) consume(ctx context.Context, js jetstream.JetStream) e
 	if err != nil {
 		return s.failed("read stream", err)
 	}
-	s.stop = consuming.Stop
+	idle, end := context.WithCancel(context.Background())
+	s.stop = func() {
+		end()
+		consuming.Stop()
+	}
+	go s.followIdle(idle, idleLook, s.earliest(), splitFilters(s.splits))
 	return nil
+}
+
+func splitFilters(splits []streamSplit) (filters []string) {
+	for _, split := range splits {
+		if !slices.Contains(filters, split.filter) {
+			filters = append(filters, split.filter)
+		}
+	}
+	return filters
 }
 
 func (s *jetStreamSource) earliest() uint64 {
@@ -243,64 +244,6 @@ func (s *jetStreamSource) earliest() uint64 {
 		}
 	}
 	return first
-}
-
-// receiver keeps the messages that are for the subtask. It runs on the connection's
-// goroutine and knows the splits as they were when the source was opened.
-func (s *jetStreamSource) receiver() jetstream.MessageHandler {
-	splits := append([]streamSplit(nil), s.splits...)
-	return func(m jetstream.Msg) {
-		sequence, stored, ok := ackNumbers(m.Reply())
-		if !ok {
-			s.queue.fail(fault.Corruptf("read stream %s: message with the reply %q", s.with.Stream, m.Reply()))
-			return
-		}
-		subject := m.Subject()
-		for i := range splits {
-			if split := &splits[i]; sequence > split.at && (!split.bounded || sequence <= split.end) && split.takes(subject) {
-				if strings.HasPrefix(subject, markerPrefix) && !strings.HasPrefix(split.filter, markerPrefix) {
-					break
-				}
-				s.queue.put(streamMessage{sequence, stored, subject, m.Headers(), m.Data()})
-				return
-			}
-		}
-		s.queue.pass(sequence)
-	}
-}
-
-// trouble hears of what the consumer gets over by itself, and of what it does not.
-func (s *jetStreamSource) trouble(_ jetstream.ConsumeContext, err error) {
-	if s.closed.Load() {
-		return
-	}
-	if errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrConsumerDeleted) {
-		go s.reconnected()
-	}
-	s.c.log().Debug("reads the stream anew", "stream", s.with.Stream, "err", err)
-}
-
-// reconnected looks whether the stream is the one that was read before.
-func (s *jetStreamSource) reconnected() {
-	for s.stream != nil && !s.closed.Load() {
-		ctx, cancel := context.WithTimeout(context.Background(), natsPatience)
-		info, err := s.stream.Info(ctx)
-		cancel()
-		if err == nil {
-			err = s.stillThere(info, s.queue.readTo())
-		}
-		switch {
-		case err == nil:
-			return
-		case errors.Is(err, fault.ErrCorrupt):
-			s.queue.fail(err)
-			return
-		case !passing(err):
-			s.queue.fail(s.failed("read stream", err))
-			return
-		}
-		time.Sleep(natsRetry)
-	}
 }
 
 func (s *jetStreamSource) Poll(most int) (operator.Status, error) {

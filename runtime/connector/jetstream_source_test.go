@@ -327,6 +327,45 @@ func TestJetStreamSourceNoticesAWipe(t *testing.T) {
 	}
 }
 
+// A source whose subject is quiet goes along with its stream, and misses nothing when
+// what others published is dropped.
+func TestJetStreamSourceFollowsItsStream(t *testing.T) {
+	defer connector.LookOften()()
+	url := shared.url(t)
+	js := client(t, url)
+	name := shared.name("follows")
+	stream := makeStream(t, js, name, name+".>")
+	publish(t, js, name+".mine", "1")
+	publish(t, js, name+".other", "2", "3", "4")
+	c := &valueCollector{}
+	op := streamOf(url, name, "lines", map[string]any{"subjects": []string{name + ".mine"}, "end": "never"})
+	s := openSource(t, op, at("in", 0, 1, nil, c))
+	waitFor(t, "it stands at the end of the stream", func() bool {
+		if _, err := s.Poll(10); err != nil {
+			t.Fatal(err)
+		}
+		return s.Position()[0].Position == "4"
+	})
+	position := s.Position()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Purge(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, js, name+".mine", "5")
+	s = openSource(t, op, at("in", 0, 1, position, c))
+	waitFor(t, "it goes on", func() bool {
+		if _, err := s.Poll(10); err != nil {
+			t.Fatal(err)
+		}
+		return len(c.values) == 2
+	})
+	if !slices.Equal(c.values, []string{"1", "5"}) {
+		t.Errorf("read %q", c.values)
+	}
+}
+
 func TestJetStreamSourceIsBounded(t *testing.T) {
 	url := shared.url(t)
 	js := client(t, url)
