@@ -43,7 +43,7 @@ func readRing(b []byte) (ring, error) {
 	}
 	size, step := int(binary.LittleEndian.Uint32(b)), int(binary.LittleEndian.Uint32(b[4:]))
 	r := ring{step: step, first: int64(binary.LittleEndian.Uint64(b[8:]))}
-	if size > len(b)-ringHead || step != 0 && (step < slotHead || r.first > math.MaxInt64-int64(size)) {
+	if size > len(b)-ringHead || step != 0 && (step < slotHead || size%step != 0 || r.first > math.MaxInt64-int64(size)) {
 		return ring{}, errRing
 	}
 	r.panes = b[ringHead : ringHead+size]
