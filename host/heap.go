@@ -102,7 +102,7 @@ func (h *Heap) Snapshot(checkpoint uint64, full bool) (state.Snapshot, error) {
 		return nil, fmt.Errorf("take snapshot of heap: %w", err)
 	}
 	h.remember(checkpoint)
-	s := &heapSnapshot{heap: h, head: h.head(checkpoint), began: h.began, buffer: h.buffer()}
+	s := &heapSnapshot{heap: h, head: h.head(checkpoint), began: h.began}
 	var pages pageSet
 	if full || h.confirmed == 0 {
 		pages = h.all(memory)
@@ -113,6 +113,11 @@ func (h *Heap) Snapshot(checkpoint uint64, full bool) (state.Snapshot, error) {
 		}
 	}
 	s.ranges = pages.ranges()
+	count := 0
+	for _, r := range s.ranges {
+		count += r.End - r.First
+	}
+	s.buffer = h.buffer(count * HeapPage)
 	for _, r := range s.ranges {
 		s.buffer = append(s.buffer, memory[r.First*HeapPage:r.End*HeapPage]...)
 	}
@@ -172,13 +177,16 @@ func (h *Heap) Close() error { return h.tracker.Close() }
 // keepBuffer is the largest buffer that is kept between snapshots.
 const keepBuffer = 32 << 20
 
-func (h *Heap) buffer() []byte {
+// buffer has room for so many bytes.
+func (h *Heap) buffer(size int) []byte {
 	select {
 	case b := <-h.spare:
-		return b[:0]
+		if cap(b) >= size {
+			return b[:0]
+		}
 	default:
-		return nil
 	}
+	return make([]byte, 0, size)
 }
 
 // heapSnapshot is a copy of pages.
