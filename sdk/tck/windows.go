@@ -185,11 +185,11 @@ a@1=1 a@25=4 b@3=9
 a@15=2 b@13=8
 restore
 a@11=16
-W 21
 W 22
-  b: 3 23 0 2 17 8 9 @22
+W 23
+  b: 3 23 0 2 17 8 9 @23
 W inf
-  a: 1 35 0 4 23 1 16 @34
+  a: 1 35 0 4 23 1 16 @35
 `},
 		{"global, every two records", graph.Window{Kind: graph.Global, Late: -1, Trigger: graph.Trigger{Count: 2, Purge: true}}, `
 a@1=1 a@2=2 a@3=4
@@ -247,11 +247,11 @@ W inf
 a@1=x a@30=y
 right a@11=p
 W inf
-  a: 0 x @20
-  a: 1 p @20
-  a: 1 21 0: 1 1 1 @20
-  a: 0 y @39
-  a: 30 40 0: 1 0 2 @39
+  a: 0 x @21
+  a: 1 p @21
+  a: 1 21 0: 1 1 1 @21
+  a: 0 y @40
+  a: 30 40 0: 1 0 2 @40
 `},
 	} {
 		t.Run(c.name, func(t *testing.T) { s.play(t, c.of, c.script) })
