@@ -13,8 +13,14 @@ ASC := node $(TOOLS)/assemblyscript/node_modules/assemblyscript/bin/asc.js
 WASM_CPU := -mcpu=mvp+bulk_memory+sign_ext+multivalue+nontrapping_fptoint+reference_types+simd128
 C_FLAGS := $(WASM_CPU) -O3 -s -Wall -Wextra -Werror -Isdk/c
 
-.PHONY: guests guests-go guests-quakes
-guests: guests-go $(foreach l,c cpp ts,$(call guests_of,$(l))) ## toolchains into .tools/, every guest's module
+# Queries of Nexmark: one file each, over the library beside them.
+NEXMARK := examples/nexmark
+NEXMARK_GUESTS := $(patsubst $(NEXMARK)/queries/%.cpp,$(NEXMARK)/%.wasm,$(wildcard $(NEXMARK)/queries/*.cpp))
+NEXMARK_GO_GUESTS := $(patsubst $(NEXMARK)/go/%/main.go,$(NEXMARK)/%-go.wasm,$(wildcard $(NEXMARK)/go/*/main.go))
+
+.PHONY: guests guests-go guests-quakes guests-nexmark
+guests: guests-go guests-nexmark $(foreach l,c cpp ts,$(call guests_of,$(l))) ## toolchains into .tools/, every guest's module
+guests-nexmark: $(NEXMARK_GUESTS) $(NEXMARK_GO_GUESTS)
 guests-go: $(call guests_of,go)
 guests-quakes: $(filter examples/quakes/%,$(call guests_of,go))
 
@@ -30,6 +36,12 @@ bench: $(filter cmd/wasmill-bench/guests/%,$(call guests_of,c)) sdk/c/example/ru
 
 %.wasm: %/main.cpp $$(wildcard $$*/*.cpp $$*/*.h) $(wildcard sdk/c/*.h) .tools/zig/installed-$(ZIG_VERSION)
 	$(ZIG) c++ -target wasm32-wasi -mexec-model=reactor $(C_FLAGS) -std=c++20 -Wno-missing-designated-field-initializers -fno-exceptions -fno-rtti -Wl,-z,stack-size=262144 -o $@ $<
+
+$(NEXMARK_GUESTS): $(NEXMARK)/%.wasm: $(NEXMARK)/queries/%.cpp $(wildcard $(NEXMARK)/lib/*.hpp) $(wildcard sdk/c/*.h) .tools/zig/installed-$(ZIG_VERSION)
+	$(ZIG) c++ -target wasm32-freestanding $(C_FLAGS) -I$(NEXMARK)/lib -std=c++20 -Wno-missing-designated-field-initializers -fno-exceptions -fno-rtti -nostdlib -Wl,--no-entry -Wl,-z,stack-size=65536 -o $@ $<
+
+$(NEXMARK_GO_GUESTS): $(NEXMARK)/%-go.wasm: $(NEXMARK)/go/%/main.go $(wildcard $(NEXMARK)/go/*.go) $$(wildcard $(NEXMARK)/go/$$*/*.go) $(wildcard sdk/go/*.go sdk/go/config/*.go sdk/go/go.mod) go.mod
+	cd $(NEXMARK)/go/$* && GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -ldflags='-s -w' -buildmode=c-shared -o $(CURDIR)/$@ .
 
 %.wasm: %/main.ts $$(wildcard $$*/*.ts) $(wildcard sdk/assemblyscript/*.ts) .tools/assemblyscript/installed
 	$(ASC) $< -o $@ -O3 --runtime incremental --use abort= --enable simd,bulk-memory

@@ -1,0 +1,261 @@
+// nexmark.hpp: what the queries share. Events are read where they lie, by offset; rows of
+// JSON are written where they leave, into the batch of the output. Freestanding: no libc,
+// no heap. Start with bid and row.
+#ifndef NEXMARK_HPP
+#define NEXMARK_HPP
+
+#include "wasmill.h"
+
+#ifndef __wasm__
+#include <cstring>
+#endif
+
+namespace nexmark {
+
+using wasmill::bytes;
+using wasmill::context;
+using wasmill::record;
+
+// Events: the value of a record, as the source nexmark encodes it (docs/formats.md).
+
+enum kind : uint8_t { PERSON = 0, AUCTION = 1, BID = 2 };
+
+inline uint64_t load64(const char *p) { return *(const wasmill_u64 *)p; }
+inline void store64(char *p, uint64_t n) { *(wasmill_u64 *)p = n; }
+
+// The string at p, and where the next one begins.
+inline bytes string_at(const char *p) { return {p + 2, *(const wasmill_u16 *)p}; }
+inline const char *after_string(const char *p) { return p + 2 + *(const wasmill_u16 *)p; }
+
+// What the event is. The lengths of strings are the source's word; everything else fits.
+inline bool is_person(const record *r) { return r->value.len >= 29 && r->value.ptr[0] == PERSON; }
+inline bool is_auction(const record *r) { return r->value.len >= 63 && r->value.ptr[0] == AUCTION; }
+inline bool is_bid(const record *r) { return r->value.len >= 39 && r->value.ptr[0] == BID; }
+
+struct person {
+    const char *p;
+    explicit person(const record *r) : p(r->value.ptr) {}
+    explicit person(bytes value) : p(value.ptr) {}
+    uint64_t id() const { return load64(p + 1); }
+    uint64_t date_time() const { return load64(p + 9); }
+    bytes name() const { return string_at(p + 17); }
+    bytes email_address() const { return string_at(after_string(p + 17)); }
+    bytes credit_card() const { return string_at(after_string(after_string(p + 17))); }
+    bytes city() const { return string_at(city_at()); }
+    bytes state() const { return string_at(after_string(city_at())); }
+    bytes extra() const { return string_at(after_string(after_string(city_at()))); }
+
+private:
+    const char *city_at() const { return after_string(after_string(after_string(p + 17))); }
+};
+
+struct auction {
+    const char *p;
+    explicit auction(const record *r) : p(r->value.ptr) {}
+    explicit auction(bytes value) : p(value.ptr) {}
+    uint64_t id() const { return load64(p + 1); }
+    uint64_t seller() const { return load64(p + 9); }
+    uint64_t category() const { return load64(p + 17); }
+    uint64_t initial_bid() const { return load64(p + 25); }
+    uint64_t reserve() const { return load64(p + 33); }
+    uint64_t date_time() const { return load64(p + 41); }
+    uint64_t expires() const { return load64(p + 49); }
+    bytes item_name() const { return string_at(p + 57); }
+    bytes description() const { return string_at(after_string(p + 57)); }
+    bytes extra() const { return string_at(after_string(after_string(p + 57))); }
+};
+
+struct bid {
+    const char *p;
+    explicit bid(const record *r) : p(r->value.ptr) {}
+    explicit bid(bytes value) : p(value.ptr) {}
+    uint64_t auction() const { return load64(p + 1); }
+    uint64_t bidder() const { return load64(p + 9); }
+    uint64_t price() const { return load64(p + 17); }
+    uint64_t date_time() const { return load64(p + 25); }
+    bytes channel() const { return string_at(p + 33); }
+    bytes url() const { return string_at(after_string(p + 33)); }
+    bytes extra() const { return string_at(after_string(after_string(p + 33))); }
+};
+
+inline bool same(bytes a, bytes b) { return a.len == b.len && wasmill_same(a.ptr, b.ptr, a.len); }
+
+// Numbers as text. All of them write beyond what they return, 16 bytes from to at most.
+
+// Eight decimal digits of n < 10^8, the first in the lowest byte: 0 to 9, not yet text.
+inline uint64_t eight_digits(uint32_t n) {
+    uint64_t high = (uint64_t(n) * 3518437209) >> 45, low = n - high * 10000;
+    uint64_t fours = high | low << 32;
+    uint64_t hundreds = ((fours * 10486) >> 20) & 0x7f0000007f;
+    uint64_t twos = hundreds | (fours - hundreds * 100) << 16;
+    uint64_t tens = ((twos * 103) >> 10) & 0x000f000f000f000f;
+    return tens | (twos - tens * 10) << 8;
+}
+
+inline char *put_short(char *to, uint32_t n) {
+    uint64_t digits = eight_digits(n);
+    uint32_t zeros = uint32_t(__builtin_ctzll(digits | 1ull << 56)) & ~7u;
+    store64(to, (digits | 0x3030303030303030) >> zeros);
+    return to + 8 - zeros / 8;
+}
+
+inline char *put_padded(char *to, uint32_t n) {
+    store64(to, eight_digits(n) | 0x3030303030303030);
+    return to + 8;
+}
+
+// n as decimal text, up to 20 digits.
+inline char *put_number(char *to, uint64_t n) {
+    if (n < 100000000) return put_short(to, uint32_t(n));
+    uint64_t high = n / 100000000;
+    if (high < 100000000) to = put_short(to, uint32_t(high));
+    else to = put_padded(put_short(to, uint32_t(high / 100000000)), uint32_t(high % 100000000));
+    return put_padded(to, uint32_t(n - high * 100000000));
+}
+
+// n thousandths as a decimal: 12345 is 12.345.
+inline char *put_thousandths(char *to, uint64_t n) {
+    uint64_t whole = n / 1000;
+    uint32_t rest = uint32_t(n - whole * 1000);
+    to = put_number(to, whole);
+    uint32_t tens = rest / 10;
+    to[0] = '.';
+    to[1] = char('0' + tens / 10);
+    to[2] = char('0' + tens % 10);
+    to[3] = char('0' + rest % 10);
+    return to + 4;
+}
+
+// Text within a JSON string, sixteen bytes at a time.
+
+typedef uint8_t block __attribute__((vector_size(16), aligned(1), may_alias));
+
+// A bit for each byte that a JSON string may not have as it stands.
+inline uint32_t to_escape(block b) {
+    auto bad = (b == uint8_t('"')) | (b == uint8_t('\\')) | (b < uint8_t(' '));
+#ifdef __wasm__
+    return uint32_t(__builtin_wasm_bitmask_i8x16(bad));
+#else
+    uint32_t bits = 0;
+    for (int i = 0; i < 16; i++) bits |= uint32_t(bad[i] != 0) << i;
+    return bits;
+#endif
+}
+
+inline char *put_escape(char *to, uint8_t c) {
+    static const char hex[] = "0123456789abcdef";
+    *to++ = '\\';
+    if (c >= ' ') {
+        *to++ = char(c);
+        return to;
+    }
+    const char code[] = {'u', '0', '0', hex[c >> 4], hex[c & 15]};
+    for (char x : code) *to++ = x;
+    return to;
+}
+
+// Six bytes for each of text's at most, and 16 beyond.
+inline char *put_escaped(char *to, bytes text) {
+    const char *from = text.ptr;
+    uint32_t left = text.len;
+    char tail[16] = {};
+    while (left) {
+        if (left < 16 && from != tail) {
+            wasmill_copy(tail, from, left);
+            from = tail;
+        }
+        block b = *(const block *)from;
+        *(block *)to = b;
+        uint32_t bad = to_escape(b), n = left < 16 ? left : 16;
+        if (left < 16) bad &= (1u << left) - 1;
+        if (!bad) {
+            to += n, from += n, left -= n;
+            continue;
+        }
+        n = uint32_t(__builtin_ctz(bad));
+        to = put_escape(to + n, uint8_t(from[n]));
+        from += n + 1, left -= n + 1;
+    }
+    return to;
+}
+
+// The name of a field, made ready when the query is compiled.
+template <uint32_t N> struct field {
+    char text[(N + 3 + 15) / 16 * 16] = {};
+    consteval field(const char (&name)[N]) {
+        text[0] = ',', text[1] = '"';
+        for (uint32_t i = 0; i + 1 < N; i++) text[2 + i] = name[i];
+        text[N + 1] = '"', text[N + 2] = ':';
+    }
+    char *put(char *to) const {
+        for (uint32_t i = 0; i < sizeof text; i += 16) *(block *)(to + i) = *(const block *)(text + i);
+        return to + N + 3;
+    }
+};
+
+// One row: a record whose value is a JSON object, written into a batch as it is built.
+//
+//     return row(c, r->timestamp, r->key, b.extra().len)
+//         .number<"auction">(b.auction())
+//         .text<"extra">(b.extra())
+//         .emit();
+//
+// Between the making of a row and emit, the operator emits nothing else on that output.
+class row {
+public:
+    // strings: how long the values of text, string and raw are together, at most. Fields
+    // have 1 KiB for names, numbers and punctuation.
+    row(context *c, int64_t timestamp, bytes key, uint32_t strings, int output = 0) : b(&c->outputs[output]) {
+        uint32_t room = 16 + key.len + 1024 + 6 * strings;
+        if (b->len + room > b->cap && wasmill_make_room(c, b, room)) __builtin_trap();
+        char *head = b->ptr + b->len;
+        absent = key.ptr ? 0 : 4;
+        keyed = key.len;
+        store64(head + 8, uint64_t(timestamp));
+        wasmill_copy(head + 16, key.ptr, key.len);
+        value = at = head + 16 + key.len;
+    }
+
+    template <field F> row &number(uint64_t n) { return at = put_number(F.put(at), n), *this; }
+    template <field F> row &thousandths(uint64_t n) { return at = put_thousandths(F.put(at), n), *this; }
+    template <field F> row &text(bytes s) {
+        at = F.put(at);
+        *at++ = '"';
+        at = put_escaped(at, s);
+        *at++ = '"';
+        return *this;
+    }
+    // A string that has nothing to escape.
+    template <field F> row &plain(bytes s) {
+        at = F.put(at);
+        *at++ = '"';
+        wasmill_copy(at, s.ptr, s.len);
+        at += s.len;
+        *at++ = '"';
+        return *this;
+    }
+    // JSON as it stands.
+    template <field F> row &raw(bytes json) {
+        at = F.put(at);
+        wasmill_copy(at, json.ptr, json.len);
+        at += json.len;
+        return *this;
+    }
+
+    int emit(uint32_t change = WASMILL_INSERT) {
+        *value = '{';
+        *at++ = '}';
+        store64(b->ptr + b->len, wasmill_head(keyed, uint32_t(at - value), change | absent));
+        b->len = uint32_t(at - b->ptr);
+        return WASMILL_OK;
+    }
+
+private:
+    wasmill_batch *b;
+    char *value, *at;
+    uint32_t keyed, absent;
+};
+
+} // namespace nexmark
+
+#endif
