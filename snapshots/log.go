@@ -46,6 +46,17 @@ func (l *Log) Read(ctx context.Context) (State, error) {
 	return l.state, err
 }
 
+// Confirm is Read for the writer who took the log over with a term. ErrFenced: somebody
+// else did since.
+func (l *Log) Confirm(ctx context.Context, term uint64) (State, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.refresh(ctx); err != nil {
+		return l.state, err
+	}
+	return l.state, l.owned(term)
+}
+
 // Fence takes the log over: it creates a fence entry under the term, which must be above
 // all others: State.NextTerm. ErrFenced: somebody else took it with that term or a
 // higher one. The state has all that was in time.
@@ -95,7 +106,7 @@ func (l *Log) Append(ctx context.Context, e Entry, term uint64) (State, error) {
 // owned refuses who did not take the log over, or lost it.
 func (l *Log) owned(term uint64) error {
 	if l.state.Term != term || l.state.Writer != l.Writer {
-		return fencedf("append to log of %s: term %d by %q, the log has %d by %q", l.Job, term, l.Writer, l.state.Term, l.state.Writer)
+		return fencedf("own the log of %s: term %d by %q, the log has %d by %q", l.Job, term, l.Writer, l.state.Term, l.state.Writer)
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ type History interface {
 	Record(ctx context.Context, m *snapshots.Manifest) error
 	// Latest is the newest checkpoint that can be restored; nil if the job begins from
 	// nothing. In doubt the attempt before failed of damaged bytes: each is looked at.
-	// A transient error is worth another attempt.
+	// A transient error is worth another attempt. ErrFenced: somebody else runs the job.
 	Latest(ctx context.Context, doubt bool) (*snapshots.Manifest, error)
 }
 

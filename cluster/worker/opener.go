@@ -196,7 +196,7 @@ func (o *opener) Sink(ctx context.Context, t task.Opening) (operator.Sink, error
 func (o *opener) context(op *graph.Operator, subtask int) connector.Context {
 	w := o.attempt.worker
 	return connector.Context{
-		Job: o.attempt.ref.Job, Subtask: id.Subtask{Operator: op.Name, Index: subtask}, Parallelism: op.Parallelism,
+		Job: o.attempt.ref.Job, Attempt: o.attempt.ref.Attempt, Subtask: id.Subtask{Operator: op.Name, Index: subtask}, Parallelism: op.Parallelism,
 		Logger: w.config.Logger, Stdin: w.config.Stdin, Stdout: w.config.Stdout,
 	}
 }

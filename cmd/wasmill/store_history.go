@@ -56,9 +56,10 @@ func (h *history) Record(ctx context.Context, m *snapshots.Manifest) error {
 	return nil
 }
 
-// Latest implements coordinator.History. In doubt every byte is read.
+// Latest implements coordinator.History. In doubt every byte is read. Who lost the log
+// gets nothing: another attempt would tear at what the new owner stages (C1).
 func (h *history) Latest(ctx context.Context, doubt bool) (*snapshots.Manifest, error) {
-	state, err := h.log.Read(ctx)
+	state, err := h.log.Confirm(ctx, h.term)
 	if err != nil {
 		return nil, err
 	}

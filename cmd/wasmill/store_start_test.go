@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wasmill/wasmill/runtime/fault"
 	"github.com/wasmill/wasmill/runtime/graph"
 	"github.com/wasmill/wasmill/runtime/id"
 	"github.com/wasmill/wasmill/snapshots"
@@ -138,6 +139,9 @@ func TestTakeoverStartsFromWhatIsBeforeTheFence(t *testing.T) {
 	must(t, err)
 	if second.from.Checkpoint != first.next || second.next != first.next+1 {
 		t.Errorf("it starts from checkpoint %d, next %d; %d was complete", second.from.Checkpoint, second.next, first.next)
+	}
+	if latest, err := first.Latest(t.Context(), false); !errors.Is(err, fault.ErrFenced) {
+		t.Errorf("who was deposed starts another attempt from %+v, %v", latest, err)
 	}
 }
 

@@ -25,6 +25,7 @@ import (
 // Context is what one subtask's source or sink is opened with.
 type Context struct {
 	Job         id.Job
+	Attempt     id.Attempt // the running one
 	Subtask     id.Subtask
 	Parallelism int // of the operator
 	// Restore is where the subtask goes on: the splits that are its own now, which may

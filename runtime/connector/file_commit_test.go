@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/wasmill/wasmill/runtime/connector"
+	"github.com/wasmill/wasmill/runtime/id"
 	"github.com/wasmill/wasmill/runtime/operator"
 	"github.com/wasmill/wasmill/runtime/record"
 )
@@ -143,7 +144,7 @@ func TestALostFileIsMissedBesideAnEarlierResult(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, tx = prepared(t, dir, "new")
-	staged, err := filepath.Glob(filepath.Join(dir, ".part-0*-00000-????????????????"))
+	staged, err := filepath.Glob(filepath.Join(dir, ".part-0*-00000-0.0-????????????????"))
 	if err != nil || len(staged) != 1 {
 		t.Fatalf("staged: %q (%v)", staged, err)
 	}
@@ -186,6 +187,50 @@ func TestASecondRunIntoAFolderIsRefused(t *testing.T) {
 	}
 }
 
+// C1: an attempt that was replaced, and opens its sink before it knows, leaves alone what
+// the later one staged; the other way round what the earlier one left is removed.
+func TestAReplacedAttemptLeavesTheLaterOneAlone(t *testing.T) {
+	open := func(dir string, attempt id.Attempt) operator.TwoPhaseSink {
+		c := at("out", 0, 1, []operator.Split{}, nil)
+		c.Attempt = attempt
+		s, err := connector.OpenSink(t.Context(), sink("file", "lines", map[string]any{"path": dir}), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.(operator.TwoPhaseSink)
+	}
+	for _, c := range []struct {
+		name          string
+		first, second id.Attempt
+		survives      bool
+	}{
+		{"an earlier term", id.Attempt{Term: 2, Number: 1}, id.Attempt{Term: 1, Number: 9}, true},
+		{"an earlier number", id.Attempt{Term: 2, Number: 10}, id.Attempt{Term: 2, Number: 9}, true},
+		{"a later number", id.Attempt{Term: 2, Number: 1}, id.Attempt{Term: 2, Number: 2}, false},
+		{"a later term", id.Attempt{Term: 9, Number: 5}, id.Attempt{Term: 10, Number: 1}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			first := open(dir, c.first)
+			if err := first.Write(batchOf(record.Record{Value: []byte("x")})); err != nil {
+				t.Fatal(err)
+			}
+			tx, err := first.Prepare(5)
+			if err != nil {
+				t.Fatal(err)
+			}
+			second := open(dir, c.second)
+			err = committer(t, dir).Commit(t.Context(), tx)
+			if survives := err == nil; survives != c.survives {
+				t.Errorf("commit of what %s prepared, after %s opened: %v", c.first, c.second, err)
+			}
+			if err := errors.Join(first.Close(), second.Close()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // A pipe that nobody reads holds a sink only as long as its attempt goes on.
 func TestStdoutThatNobodyReads(t *testing.T) {
 	r, w := io.Pipe()
@@ -216,7 +261,7 @@ func TestStdoutThatNobodyReads(t *testing.T) {
 
 func TestWhatASinkCleansUpIsLogged(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, ".part-open-00000-0123456789abcdef"), nil, 0o666); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, ".part-open-00000-0.0-0123456789abcdef"), nil, 0o666); err != nil {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer

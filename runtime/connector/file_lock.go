@@ -61,7 +61,8 @@ func (s *fileSink) moveIn(ctx context.Context) error {
 // divided by p, so that no two meet, nor is any file of a larger run forgotten. In a
 // run that goes on, who writes yet is an attempt that was replaced, and what is prepared
 // is in no checkpoint: what the one to go on from lists was committed before the sink is
-// opened. In a run from nothing who writes is another run, and nothing is touched.
+// opened. What a later attempt staged is left alone: this one was replaced, and does not
+// know it yet (C1). In a run from nothing who writes is another run, and nothing is touched.
 func (s *fileSink) lookAround() error {
 	entries, err := os.ReadDir(s.dir)
 	if err != nil {
@@ -83,6 +84,9 @@ func (s *fileSink) lookAround() error {
 		}
 		if s.c.Restore == nil && part.stage == writing && isLocked(path) {
 			return errOccupied
+		}
+		if s.c.Restore != nil && s.c.Attempt.Before(part.attempt) {
+			continue
 		}
 		staged = append(staged, path)
 	}

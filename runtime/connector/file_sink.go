@@ -62,7 +62,7 @@ func createNew(path string) (*os.File, error) {
 }
 
 func (s *fileSink) begin() error {
-	name := openName(s.c.Subtask.Index, nonce())
+	name := openName(s.c.Subtask.Index, s.c.Attempt, nonce())
 	file, err := s.create(filepath.Join(s.dir, name))
 	if err != nil {
 		return s.failed("create file", err)
@@ -111,7 +111,7 @@ func (s *fileSink) Prepare(checkpoint uint64) (operator.Transaction, error) {
 		if err := vacant(s.dir, visibleName(checkpoint, s.c.Subtask.Index), s.earlier); err != nil {
 			return nil, err
 		}
-		t.Staged = preparedName(checkpoint, s.c.Subtask.Index, s.open)
+		t.Staged = preparedName(checkpoint, s.c.Subtask.Index, s.c.Attempt, s.open)
 		if err := s.settle(t.Staged); err != nil {
 			return nil, err
 		}
@@ -120,7 +120,7 @@ func (s *fileSink) Prepare(checkpoint uint64) (operator.Transaction, error) {
 		if err := s.acts.next(); err != nil {
 			return nil, err
 		}
-		t.Marker = markerName(checkpoint, s.c.Subtask.Index)
+		t.Marker = markerName(checkpoint, s.c.Subtask.Index, s.c.Attempt)
 		if err := s.mark(t.Marker); err != nil {
 			return nil, err
 		}

@@ -150,7 +150,7 @@ func FuzzPositions(f *testing.F) {
 }
 
 func FuzzTransaction(f *testing.F) {
-	f.Add([]byte(`{"checkpoint":1,"subtask":2,"staged":".part-00000000000000000001-00002-0123456789abcdef"}`))
+	f.Add([]byte(`{"checkpoint":1,"subtask":2,"staged":".part-00000000000000000001-00002-3.4-0123456789abcdef"}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		tx, err := readTransaction(text)
 		if err == nil && strings.ContainsAny(tx.Staged+tx.Marker, "/\\") {

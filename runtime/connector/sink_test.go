@@ -123,7 +123,7 @@ func names(t *testing.T, dir string) (names []string) {
 // The folder may hold more than results.
 func TestFileSinkLeavesStrangersAlone(t *testing.T) {
 	strangers := []string{".hidden", ".part-1", "part-00000000000000000001", "part-00000000000000000001-00003.gz", "part-1-3", "xpart-00000000000000000001-00003"}
-	files := map[string]string{"part-00000000000000000009-00007-2": "of a larger run", ".part-open-00003-0123456789abcdef": "of a dead attempt"}
+	files := map[string]string{"part-00000000000000000009-00007-2": "of a larger run", ".part-open-00003-7.2-0123456789abcdef": "of a dead attempt"}
 	for _, name := range strangers {
 		files[name] = "mine"
 	}
@@ -220,8 +220,8 @@ func TestCommitterRefuses(t *testing.T) {
 		{"a path", `{"checkpoint":1,"staged":"../victim"}`, "is no prepared file"},
 		{"a strange name", `{"checkpoint":1,"staged":"victim"}`, "is no prepared file"},
 		{"a strange marker", `{"checkpoint":1,"marker":"victim"}`, "is no prepared file"},
-		{"another subtask's", `{"checkpoint":1,"subtask":1,"staged":".part-00000000000000000001-00000-0123456789abcdef"}`, "is no prepared file"},
-		{"what is gone", `{"checkpoint":2,"staged":".part-00000000000000000002-00000-0123456789abcdef"}`, "what was prepared is gone"},
+		{"another subtask's", `{"checkpoint":1,"subtask":1,"staged":".part-00000000000000000001-00000-1.1-0123456789abcdef"}`, "is no prepared file"},
+		{"what is gone", `{"checkpoint":2,"staged":".part-00000000000000000002-00000-1.1-0123456789abcdef"}`, "what was prepared is gone"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			err := committer.Commit(t.Context(), operator.Transaction(c.tx))
