@@ -71,6 +71,7 @@ var sources = map[string]sourceSpec{
 		},
 	}, openGenerator},
 	"jetstream": {jetStreamSourceSpec, openJetStreamSource},
+	"nexmark":   {nexmarkSpec, openNexmark},
 	"socket": {graph.ConnectorSpec{
 		Doc: "the lines that a TCP server sends; for demonstrations",
 		Fields: []graph.Field{

@@ -88,7 +88,7 @@ func TestCatalog(t *testing.T) {
 			}
 		}
 	}
-	if _, ok := c.Source("nexmark"); ok {
+	if _, ok := c.Source("kafka"); ok {
 		t.Error("there is a source that is not built")
 	}
 	if _, ok := c.Sink("kafka"); ok {

@@ -1,0 +1,64 @@
+package connector
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/wasmill/wasmill/runtime/fault"
+	"github.com/wasmill/wasmill/runtime/operator"
+)
+
+// nexmarkParts is how many splits the events of a source nexmark are in, whatever the
+// parallelism: those whose numbers leave the same remainder. More subtasks than that
+// have nothing to do.
+const nexmarkParts = 64
+
+// nexmarkSplits are the splits of one subtask. They go through the numbers in order, so
+// that timestamps never fall, even where splits stand far apart, as those that came
+// from different subtasks do.
+type nexmarkSplits struct {
+	next  [nexmarkParts]int64 // by remainder, the number it stands at; -1: it is another's
+	own   []int64             // remainders, ascending
+	round int64               // a multiple of nexmarkParts: no split stands below it
+	at    int                 // of own: those before it stand above the round
+}
+
+func openNexmarkSplits(c Context) (nexmarkSplits, error) {
+	s := nexmarkSplits{}
+	for i := range s.next {
+		s.next[i] = -1
+	}
+	if c.Restore == nil {
+		for r := int64(c.Subtask.Index); r < nexmarkParts; r += int64(c.Parallelism) {
+			s.next[r] = r
+			s.own = append(s.own, r)
+		}
+		return s, nil
+	}
+	for i, from := range c.Restore {
+		split, err := parseStripe(from)
+		if err != nil {
+			return s, err
+		}
+		if split.step != nexmarkParts {
+			return s, fault.Corruptf("read position: split %q is not one of %d", from.ID, nexmarkParts)
+		}
+		if round := split.next - split.next%nexmarkParts; i == 0 || round < s.round {
+			s.round = round
+		}
+		s.next[split.next%nexmarkParts] = split.next
+		s.own = append(s.own, split.next%nexmarkParts)
+	}
+	slices.Sort(s.own)
+	return s, nil
+}
+
+// positions says where the splits stand, of which those at end or behind it are done.
+func (s *nexmarkSplits) positions(end int64) []operator.Split {
+	stripes := make([]stripe, len(s.own))
+	for i, r := range s.own {
+		// Names are dealt out in their order as texts.
+		stripes[i] = stripe{id: fmt.Sprintf("%02d/%d", r, nexmarkParts), next: s.next[r], step: nexmarkParts}
+	}
+	return positions(stripes, end)
+}
