@@ -65,7 +65,7 @@ func TestStamps(t *testing.T) {
 
 func TestCatalog(t *testing.T) {
 	c := connector.Catalog()
-	if got, want := strings.Join(c.Sources(), " "), "file generator jetstream socket stdin values"; got != want {
+	if got, want := strings.Join(c.Sources(), " "), "file generator jetstream nexmark socket stdin values"; got != want {
 		t.Errorf("sources are %q, want %q", got, want)
 	}
 	if got, want := strings.Join(c.Sinks(), " "), "discard file jetstream stdout"; got != want {
