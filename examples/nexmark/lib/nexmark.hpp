@@ -6,8 +6,13 @@
 
 #include "wasmill.h"
 
-#ifndef __wasm__
-#include <cstring>
+#ifdef __wasm__
+// There is no libc, and bytes made of text that is not a literal ask for its length.
+extern "C" __attribute__((weak, no_builtin("strlen"))) size_t strlen(const char *text) {
+    const char *p = text;
+    while (*p) p++;
+    return size_t(p - text);
+}
 #endif
 
 namespace nexmark {
@@ -15,6 +20,9 @@ namespace nexmark {
 using wasmill::bytes;
 using wasmill::context;
 using wasmill::record;
+
+// "text"_b has its length from the compiler, wherever it goes from there.
+consteval bytes operator""_b(const char *text, size_t n) { return {text, uint32_t(n)}; }
 
 // Events: the value of a record, as the source nexmark encodes it (docs/formats.md).
 
@@ -80,6 +88,71 @@ struct bid {
 
 inline bool same(bytes a, bytes b) { return a.len == b.len && wasmill_same(a.ptr, b.ptr, a.len); }
 
+// Text, sixteen bytes at a time.
+
+typedef uint8_t block __attribute__((vector_size(16), aligned(1), may_alias));
+typedef decltype(block{} == block{}) matches;
+
+// A bit for each byte that matches.
+inline uint32_t bits(matches m) {
+#ifdef __wasm__
+    return uint32_t(__builtin_wasm_bitmask_i8x16(m));
+#else
+    uint32_t n = 0;
+    for (int i = 0; i < 16; i++) n |= uint32_t(m[i] != 0) << i;
+    return n;
+#endif
+}
+
+// Where c is in text first; its length if it is nowhere.
+inline uint32_t find(bytes text, char c) {
+    uint32_t at = 0;
+    for (; text.len - at >= 16; at += 16) {
+        uint32_t found = bits(*(const block *)(text.ptr + at) == uint8_t(c));
+        if (found) return at + uint32_t(__builtin_ctz(found));
+    }
+    while (at < text.len && text.ptr[at] != c) at++;
+    return at;
+}
+
+// How often c is in text.
+inline uint32_t count(bytes text, char c) {
+    uint32_t n = 0, at = 0;
+    for (; text.len - at >= 16; at += 16) n += uint32_t(__builtin_popcount(bits(*(const block *)(text.ptr + at) == uint8_t(c))));
+    for (; at < text.len; at++) n += text.ptr[at] == c;
+    return n;
+}
+
+inline bool starts_with(bytes text, bytes prefix) { return text.len >= prefix.len && wasmill_same(text.ptr, prefix.ptr, prefix.len); }
+
+// Letters of text are compared with those of lower, which are lower case.
+inline bool same_ignoring_case(bytes text, bytes lower) {
+    if (text.len != lower.len) return false;
+    for (uint32_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        if (c >= 'A' && c <= 'Z') c = char(c | 0x20);
+        if (c != lower.ptr[i]) return false;
+    }
+    return true;
+}
+
+// The parts of a text, one after another; ptr NULL when there are no more.
+class splitter {
+public:
+    splitter(bytes text, char separator) : left(text), by(separator) {}
+    bytes next() {
+        if (!left.ptr) return {};
+        uint32_t n = find(left, by);
+        bytes part(left.ptr, n);
+        left = n < left.len ? bytes(left.ptr + n + 1, left.len - n - 1) : bytes();
+        return part;
+    }
+
+private:
+    bytes left;
+    char by;
+};
+
 // Numbers as text. All of them write beyond what they return, 16 bytes from to at most.
 
 // Eight decimal digits of n < 10^8, the first in the lowest byte: 0 to 9, not yet text.
@@ -126,20 +199,11 @@ inline char *put_thousandths(char *to, uint64_t n) {
     return to + 4;
 }
 
-// Text within a JSON string, sixteen bytes at a time.
+// Text within a JSON string.
 
-typedef uint8_t block __attribute__((vector_size(16), aligned(1), may_alias));
-
-// A bit for each byte that a JSON string may not have as it stands.
+// A bit for each byte that such a string may not have as it stands.
 inline uint32_t to_escape(block b) {
-    auto bad = (b == uint8_t('"')) | (b == uint8_t('\\')) | (b < uint8_t(' '));
-#ifdef __wasm__
-    return uint32_t(__builtin_wasm_bitmask_i8x16(bad));
-#else
-    uint32_t bits = 0;
-    for (int i = 0; i < 16; i++) bits |= uint32_t(bad[i] != 0) << i;
-    return bits;
-#endif
+    return bits((b == uint8_t('"')) | (b == uint8_t('\\')) | (b < uint8_t(' ')));
 }
 
 inline char *put_escape(char *to, uint8_t c) {
@@ -218,7 +282,9 @@ public:
 
     template <field F> row &number(uint64_t n) { return at = put_number(F.put(at), n), *this; }
     template <field F> row &thousandths(uint64_t n) { return at = put_thousandths(F.put(at), n), *this; }
+    // A string, or null if there is none.
     template <field F> row &text(bytes s) {
+        if (__builtin_expect(!s.ptr, 0)) return raw<F>("null"_b);
         at = F.put(at);
         *at++ = '"';
         at = put_escaped(at, s);
