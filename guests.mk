@@ -40,7 +40,7 @@ bench: $(filter cmd/wasmill-bench/guests/%,$(call guests_of,c)) sdk/c/example/ru
 $(NEXMARK_GUESTS): $(NEXMARK)/%.wasm: $(NEXMARK)/queries/%.cpp $(wildcard $(NEXMARK)/lib/*.hpp) $(wildcard sdk/c/*.h) .tools/zig/installed-$(ZIG_VERSION)
 	$(ZIG) c++ -target wasm32-freestanding $(C_FLAGS) -I$(NEXMARK)/lib -std=c++20 -Wno-missing-designated-field-initializers -fno-exceptions -fno-rtti -nostdlib -Wl,--no-entry -Wl,-z,stack-size=65536 -o $@ $<
 
-$(NEXMARK_GO_GUESTS): $(NEXMARK)/%-go.wasm: $(NEXMARK)/go/%/main.go $(wildcard $(NEXMARK)/go/*.go) $$(wildcard $(NEXMARK)/go/$$*/*.go) $(wildcard sdk/go/*.go sdk/go/config/*.go sdk/go/go.mod) go.mod
+$(NEXMARK_GO_GUESTS): $(NEXMARK)/%-go.wasm: $(NEXMARK)/go/%/main.go $(wildcard $(NEXMARK)/go/nexmark/*.go) $$(wildcard $(NEXMARK)/go/$$*/*.go) $(wildcard sdk/go/*.go sdk/go/config/*.go sdk/go/go.mod) go.mod
 	cd $(NEXMARK)/go/$* && GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -ldflags='-s -w' -buildmode=c-shared -o $(CURDIR)/$@ .
 
 %.wasm: %/main.ts $$(wildcard $$*/*.ts) $(wildcard sdk/assemblyscript/*.ts) .tools/assemblyscript/installed

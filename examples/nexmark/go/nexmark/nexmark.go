@@ -1,0 +1,94 @@
+// Package nexmark reads the events of the source nexmark where they lie: the value of a
+// record, as docs/formats.md has it. It is not for making events (runtime/connector).
+// Start with AsBid.
+//
+// An event is a view: nothing is copied, and a field is looked up when it is asked for.
+// Numbers cost a load; texts are behind each other, so that a later one costs a look at
+// the lengths of those before it. As says what kind of event a value is and that its
+// numbers are there; the lengths of texts are the source's word, and one that leads out of
+// the value panics.
+package nexmark
+
+import "encoding/binary"
+
+// Kinds of events, the first byte of a value.
+const (
+	PersonKind  = 0
+	AuctionKind = 1
+	BidKind     = 2
+)
+
+// The least bytes of a value: its numbers, and the lengths of its texts.
+const (
+	leastPerson  = 17 + 6*2
+	leastAuction = 57 + 3*2
+	leastBid     = 33 + 3*2
+)
+
+// Person is somebody who opens auctions and bids.
+type Person []byte
+
+// AsPerson is the person that a value is.
+func AsPerson(value []byte) (p Person, ok bool) {
+	return value, len(value) >= leastPerson && value[0] == PersonKind
+}
+
+func (p Person) ID() int64       { return number(p, 1) }
+func (p Person) DateTime() int64 { return number(p, 9) } // ms since 1970
+
+func (p Person) Name() []byte         { return text(p[17:]) }
+func (p Person) EmailAddress() []byte { return text(skip(p[17:], 1)) }
+func (p Person) CreditCard() []byte   { return text(skip(p[17:], 2)) }
+func (p Person) City() []byte         { return text(skip(p[17:], 3)) }
+func (p Person) State() []byte        { return text(skip(p[17:], 4)) }
+func (p Person) Extra() []byte        { return text(skip(p[17:], 5)) }
+
+// Auction is an item for sale, until it expires.
+type Auction []byte
+
+// AsAuction is the auction that a value is.
+func AsAuction(value []byte) (a Auction, ok bool) {
+	return value, len(value) >= leastAuction && value[0] == AuctionKind
+}
+
+func (a Auction) ID() int64         { return number(a, 1) }
+func (a Auction) Seller() int64     { return number(a, 9) } // a person
+func (a Auction) Category() int64   { return number(a, 17) }
+func (a Auction) InitialBid() int64 { return number(a, 25) }
+func (a Auction) Reserve() int64    { return number(a, 33) }
+func (a Auction) DateTime() int64   { return number(a, 41) } // ms since 1970
+func (a Auction) Expires() int64    { return number(a, 49) } // ms since 1970
+
+func (a Auction) ItemName() []byte    { return text(a[57:]) }
+func (a Auction) Description() []byte { return text(skip(a[57:], 1)) }
+func (a Auction) Extra() []byte       { return text(skip(a[57:], 2)) }
+
+// Bid is what a person offers for an auction's item.
+type Bid []byte
+
+// AsBid is the bid that a value is.
+func AsBid(value []byte) (b Bid, ok bool) {
+	return value, len(value) >= leastBid && value[0] == BidKind
+}
+
+func (b Bid) Auction() int64  { return number(b, 1) }
+func (b Bid) Bidder() int64   { return number(b, 9) } // a person
+func (b Bid) Price() int64    { return number(b, 17) }
+func (b Bid) DateTime() int64 { return number(b, 25) } // ms since 1970
+
+func (b Bid) Channel() []byte { return text(b[33:]) }
+func (b Bid) URL() []byte     { return text(skip(b[33:], 1)) }
+func (b Bid) Extra() []byte   { return text(skip(b[33:], 2)) }
+
+func number(event []byte, at int) int64 { return int64(binary.LittleEndian.Uint64(event[at:])) }
+
+// text is the one that texts begin with.
+func text(texts []byte) []byte { return texts[2 : 2+int(binary.LittleEndian.Uint16(texts))] }
+
+// skip leaves out the first n texts.
+func skip(texts []byte, n int) []byte {
+	for range n {
+		texts = texts[2+int(binary.LittleEndian.Uint16(texts)):]
+	}
+	return texts
+}
