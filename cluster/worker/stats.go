@@ -38,7 +38,11 @@ func (a *attempt) stats(final bool) []cluster.Stats {
 				BackPressuredNanos: s.BackPressuredNanos, GuestNanos: s.GuestNanos,
 			}
 			if h := t.Latency(s.Operator); final && h != nil && h.TotalCount() > 0 {
-				c.Latency, _ = h.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
+				latency, err := h.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
+				if err != nil {
+					a.worker.config.Logger.Warn("latency is not reported", "operator", s.Operator, "subtask", s.Subtask, "err", err)
+				}
+				c.Latency = latency
 			}
 			if g := a.metrics[id.Subtask{Operator: s.Operator, Index: s.Subtask}]; g != nil {
 				c.Metrics = g.snapshot()

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"testing"
@@ -34,24 +33,5 @@ func TestHeapFaults(t *testing.T) {
 	if os.Getenv("WASMILL_SOAK") != "" {
 		p, seeds = pace{seconds: 20, rate: 5_000, kills: 12}, []uint64{rand.Uint64(), rand.Uint64(), rand.Uint64()}
 	}
-	var kills tally
-	t.Run("jobs", func(t *testing.T) {
-		for n, job := range heapJobs {
-			t.Run(job.name, func(t *testing.T) {
-				t.Parallel()
-				want := job.oracle(t, p)
-				for _, seed := range seeds {
-					t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-						compare(t, struck(t, job, p, rand.New(rand.NewPCG(seed, uint64(n))), &kills), want)
-					})
-				}
-			})
-		}
-	})
-	t.Logf("kills: %s", &kills)
-	for _, victim := range victims {
-		if kills.of(victim) == 0 {
-			t.Errorf("the victim was never %s: the test shows too little", victim)
-		}
-	}
+	strikeAll(t, heapJobs, p, seeds)
 }

@@ -22,9 +22,15 @@ func TestFaultMatrix(t *testing.T) {
 	if soak {
 		p, seeds = pace{seconds: 20, rate: 5_000, kills: 12}, []uint64{rand.Uint64(), rand.Uint64(), rand.Uint64()}
 	}
+	strikeAll(t, struckJobs, p, seeds)
+}
+
+// strikeAll strikes every job with every seed, and every victim at least once.
+func strikeAll(t *testing.T, jobs []struckJob, p pace, seeds []uint64) {
+	t.Helper()
 	var kills tally
 	t.Run("jobs", func(t *testing.T) {
-		for n, job := range struckJobs {
+		for n, job := range jobs {
 			t.Run(job.name, func(t *testing.T) {
 				t.Parallel()
 				p := p.of(job)

@@ -47,6 +47,9 @@ func (c Context) log() *slog.Logger {
 	return cmp.Or(c.Logger, slog.Default()).With("namespace", c.Job.Namespace, "job", c.Job.Name, "operator", c.Subtask.Operator, "subtask", c.Subtask.Index)
 }
 
+// client is what the subtask calls itself in front of a server.
+func (c Context) client() string { return fmt.Sprintf("%s/%s", c.Job, c.Subtask) }
+
 // batchBytes is the size at which a source gives out a batch, and the most that an
 // encoder holds back.
 const batchBytes = 64 << 10

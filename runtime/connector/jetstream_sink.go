@@ -84,10 +84,9 @@ func openStagingSink(ctx context.Context, op *graph.Operator, c Context, a acts)
 }
 
 func (s *jetStreamSink) open(ctx context.Context) error {
-	name := fmt.Sprintf("%s/%s[%d]", s.c.Job, s.c.Subtask.Operator, s.c.Subtask.Index)
 	var err error
 	// What can't be sent now fails the attempt, which repeats it: nothing is kept for later.
-	if s.nc, err = s.with.connect(name, s.c.log(), nats.ReconnectBufSize(-1)); err != nil {
+	if s.nc, err = s.with.connect(s.c.client(), s.c.log(), nats.ReconnectBufSize(-1)); err != nil {
 		return err
 	}
 	if s.js, err = s.with.jetStream(s.nc, jetstream.WithPublishAsyncMaxPending(chunksInFlight), jetstream.WithPublishAsyncTimeout(2*natsPatience)); err != nil {

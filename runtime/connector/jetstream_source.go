@@ -70,9 +70,8 @@ func openJetStreamSource(ctx context.Context, op *graph.Operator, c Context) (op
 }
 
 func (s *jetStreamSource) open(ctx context.Context) error {
-	name := fmt.Sprintf("%s/%s[%d]", s.c.Job, s.c.Subtask.Operator, s.c.Subtask.Index)
 	var err error
-	s.nc, err = s.with.connect(name, s.c.log(), nats.ReconnectHandler(func(*nats.Conn) { go s.reconnected() }))
+	s.nc, err = s.with.connect(s.c.client(), s.c.log(), nats.ReconnectHandler(func(*nats.Conn) { go s.reconnected() }))
 	if err != nil {
 		return err
 	}
