@@ -76,6 +76,9 @@ test-sdk-c: .tools/zig/installed-$(ZIG_VERSION)
 	@for t in $(C_TESTS); do echo "$$t"; \
 		$(ZIG) cc -std=c11 -O1 -fsanitize=undefined -Wall -Wextra -Werror -Isdk/c -o .tools/test/c $$t && \
 		.tools/test/c runtime/record/testdata/golden.json || exit 1; done
+	@for t in $(NEXMARK)/lib/*_test.cpp; do echo "$$t"; \
+		$(ZIG) c++ -std=c++20 -O1 -fsanitize=undefined -Wall -Wextra -Werror -Wno-missing-designated-field-initializers -Isdk/c -o .tools/test/cpp $$t && \
+		.tools/test/cpp || exit 1; done
 
 test-sdk-assemblyscript: $(patsubst %/main.ts,%.wasm,$(wildcard sdk/assemblyscript/example/*/main.ts))
 	node --test --test-reporter=dot sdk/assemblyscript/test/*.test.mjs
