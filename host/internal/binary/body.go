@@ -30,6 +30,9 @@ func (b *Body) Walk(c *Code) {
 // Bytes is the current instruction with its immediates.
 func (b *Body) Bytes() []byte { return b.code[b.start:b.end] }
 
+// Span is where Bytes stands in the body.
+func (b *Body) Span() (start, end int) { return b.start, b.end }
+
 // Offset is where the current instruction stands in the module.
 func (b *Body) Offset() int { return b.r.base + b.start }
 

@@ -5,13 +5,14 @@
 //   - bulk operations are charged by length, big ones cut into pieces,
 //   - table.grow asks a limit that the host sets,
 //   - mutable globals and the start function become exports,
-//   - data.drop and elem.drop do nothing, so that an image need not hold segments.
+//   - data.drop and elem.drop do nothing, so that an image need not hold segments,
+//   - jumps of Go's functions go where they lead, and not by way of a table.
 //
 // What the guest computes stays the same. The host's function is imported behind the
 // guest's own imports, so indices of functions behind it move by one.
 //
 // It does not check types: what it makes is validated by wazero. Start with Rewrite;
-// analysis.go decides where safepoints go, emit.go writes them, meter.go says how
+// jump.go makes jumps direct, analysis.go decides where safepoints go, emit.go writes them, meter.go says how
 // fuel and depth share a global.
 package rewrite
 
@@ -24,7 +25,7 @@ import (
 )
 
 // Version changes whenever the same module is rewritten to other bytes.
-const Version = 1
+const Version = 2
 
 // Names that the rewriter adds. Nothing a guest exports may begin with Reserved.
 const (
@@ -56,6 +57,11 @@ func Rewrite(m *binary.Module, o Options) (wasm []byte, info Info, err error) {
 	r := &rewriter{m: m, Options: o, types: map[string]uint32{}, features: map[string]bool{}}
 	r.funcTypes, r.imported = m.FuncTypes()
 	r.canonicalTypes()
+	for n := range m.Code {
+		if err := r.shorten(&m.Code[n]); err != nil {
+			return nil, info, err
+		}
+	}
 	if err := r.analyse(); err != nil {
 		return nil, info, err
 	}
@@ -95,7 +101,8 @@ type rewriter struct {
 	growHelpers map[uint32]uint32 // by table
 	helpers     []binary.Code
 
-	body binary.Body
+	body   binary.Body
+	jumper jumper
 }
 
 // canonicalTypes finds equal types: call_indirect compares types, not their indices.
