@@ -33,7 +33,7 @@ typedef struct wasmill_chunk {
 /* What is kept of tables during a call. */
 typedef struct wasmill_state {
     wasmill_entry *entries;
-    uint32_t count, cap;
+    uint32_t count, cap, fetched; /* entries from fetched on are wanted and not known yet */
     uint32_t *slots, slot_mask;  /* entry + 1; open addressing */
     wasmill_chunk *first, *chunk; /* values */
     uint32_t used;
@@ -201,6 +201,7 @@ static inline int wasmill_fetch(wasmill_context *c, wasmill_state *s, uint32_t f
             }
         }
     }
+    s->fetched = s->count;
     return WASMILL_OK;
 }
 
@@ -252,7 +253,7 @@ static inline int wasmill_write_back(wasmill_context *c, bool forget) {
             while (s->slots[at]) s->slots[at] = 0, at = (at + 1) & s->slot_mask;
         }
     }
-    s->count = 0, s->placed = false, s->chunk = NULL, s->used = 0;
+    s->count = s->fetched = 0, s->placed = false, s->chunk = NULL, s->used = 0;
     return WASMILL_OK;
 }
 
@@ -267,9 +268,8 @@ static inline wasmill_entry *wasmill_entry_of(wasmill_context *c, int table, was
         at = (int32_t)s->places[(uint32_t)c->index * (uint32_t)s->tables + (uint32_t)s->prefetched[table]];
     } else {
         wasmill_bytes none = {"", 0};
-        uint32_t before = s->count;
         at = wasmill_find(c, s, table, keyed ? c->key : none, sub);
-        if (at < 0 || ((uint32_t)at == before && wasmill_fetch(c, s, before))) return NULL;
+        if (at < 0 || ((uint32_t)at >= s->fetched && wasmill_fetch(c, s, s->fetched))) return NULL;
     }
     wasmill_entry *e = &s->entries[at];
     if (__builtin_expect(e->value && e->version != c->op->state_version, 0) && c->op->migrate) {
@@ -308,14 +308,40 @@ static inline wasmill_bytes wasmill_entry_get(wasmill_entry *e) {
     return b;
 }
 
-/* Values: one for each key. */
-
 static const wasmill_bytes wasmill_no_sub = {NULL, 0};
+
+/* Makes a key the one at hand, in flush, watermark and barrier, which have none: it is of
+ * this subtask, and readable until the call ends. */
+static inline void wasmill_at_key(wasmill_context *c, wasmill_bytes key) { c->key = key; }
+
+/* Says that an entry of the key at hand will be asked for: all that are wanted come with
+ * the first that is asked for, in one call of the engine. sub is that of a map. */
+static inline int wasmill_want(wasmill_context *c, int table, wasmill_bytes sub) {
+    if ((unsigned)table >= WASMILL_MAX_TABLES || !c->op->tables[table].name) return wasmill_fail(c, "there is no such table");
+    bool keyed = c->op->tables[table].scope == WASMILL_KEYED;
+    if (keyed && !c->key.ptr) return wasmill_fail(c, "there is no key at hand for a keyed table");
+    wasmill_bytes none = {"", 0};
+    return wasmill_find(c, wasmill_state_of(c), table, keyed ? c->key : none, sub) < 0 ? WASMILL_FAILED : WASMILL_OK;
+}
+
+/* Values: one for each key. */
 
 /* The value; ptr NULL: there is none, or it failed. */
 static inline wasmill_bytes wasmill_value_get(wasmill_context *c, int table) { return wasmill_entry_get(wasmill_entry_of(c, table, wasmill_no_sub)); }
 static inline int wasmill_value_set(wasmill_context *c, int table, wasmill_bytes value) { return wasmill_entry_set(c, wasmill_entry_of(c, table, wasmill_no_sub), value); }
 static inline int wasmill_value_clear(wasmill_context *c, int table) { return wasmill_entry_clear(wasmill_entry_of(c, table, wasmill_no_sub)); }
+
+/* Adds bytes behind the value, which is made of them if there is none. */
+static inline int wasmill_value_add(wasmill_context *c, int table, wasmill_bytes more) {
+    wasmill_entry *e = wasmill_entry_of(c, table, wasmill_no_sub);
+    if (!e || !e->value) return wasmill_entry_set(c, e, more);
+    char *both = wasmill_keep(c, e->len + more.len);
+    if (!both) return WASMILL_FAILED;
+    wasmill_copy(both, e->value, e->len);
+    wasmill_copy(both + e->len, more.ptr, more.len);
+    e->value = both, e->len += more.len, e->version = c->op->state_version, e->dirty = true;
+    return WASMILL_OK;
+}
 
 /* A value of that size, to be read and changed in place; zero if there was none. NULL:
  * it failed. It is 8-aligned. */
@@ -439,7 +465,7 @@ static inline wasmill_bytes wasmill_list_get(wasmill_context *c, int table) {
     *again = s->entries[at];
     again->value = NULL, again->known = false;
     if (wasmill_fetch(c, s, last)) return wasmill_no_sub;
-    s->count = last;
+    s->count = s->fetched = last;
     e = &s->entries[at];
     e->value = s->entries[last].value, e->len = s->entries[last].len, e->version = s->entries[last].version;
     return wasmill_entry_get(e);

@@ -14,6 +14,7 @@ static int process(wasmill_context *c, const wasmill_record *r) {
     switch (command) {
     case 's': return wasmill_value_set(c, LAST, rest);
     case 'g': out.value = wasmill_value_get(c, LAST); return wasmill_emit(c, &out);
+    case 'p': return wasmill_value_add(c, LAST, rest);
     case 'c': return wasmill_clear(c, LAST);
     case 'm': return wasmill_map_set(c, NAMES, rest, r->key);
     case 'q': out.value = wasmill_map_get(c, NAMES, rest); return wasmill_emit(c, &out);
@@ -91,6 +92,8 @@ int main(void) {
     WASMILL_CHECK(do_all("k", "g sone g stwotwotwo g s g c g") == WASMILL_OK);
     WASMILL_CHECK(gave(0, NULL) && gave(1, "one") && gave(2, "twotwotwo") && gave(3, "") && gave(4, NULL));
     WASMILL_CHECK(!wasmill_test_value(LAST, "k", "").ptr);
+    WASMILL_CHECK(do_all("k", "pone p g ptwo g c pthree") == WASMILL_OK && gave(0, "one") && gave(1, "onetwo"));
+    WASMILL_CHECK(do_all("k", "p-four g") == WASMILL_OK && gave(0, "three-four"));
     WASMILL_CHECK(do_all("k", "skept") == WASMILL_OK && do_all("other", "g") == WASMILL_OK && wasmill_test_emitted(0, 0, "other", NULL));
     WASMILL_CHECK(do_all("k", "g") == WASMILL_OK && gave(0, "kept"));
 

@@ -1,0 +1,31 @@
+// q9, what it is about: auctions as they are, and bids as (dateTime, price, bidder, extra),
+// both under the auction's id. The bids of an auction between two flushes leave as one
+// record; of those of one ms only the highest can win, since an auction's times are ms.
+#include "groups.hpp"
+
+using namespace nexmark;
+
+static groups<BID> bids;
+
+static int process(context *c, const record *r) {
+    if (is_auction(r)) return emit_under(c, auction(r).id(), r->timestamp, r->value);
+    if (!is_bid(r)) return WASMILL_OK;
+    bid b(r);
+    bytes extra = b.extra();
+    uint32_t len = 26 + extra.len;
+    auto g = bids.of(c, b.auction(), len);
+    if (!g) return WASMILL_FAILED;
+    bytes before = bids.newest(g);
+    if (before && load64(before.ptr) == b.date_time()) {
+        if (load64(before.ptr + 8) >= b.price()) return WASMILL_OK;
+        bids.drop_newest(g);
+    }
+    char *to = bids.add(g, r->timestamp, len);
+    store64(to, b.date_time()), store64(to + 8, b.price()), store64(to + 16, b.bidder());
+    wasmill_copy(to + 24, extra.ptr - 2, 2 + extra.len);
+    return WASMILL_OK;
+}
+
+static int flush(context *c) { return bids.flush(c); }
+
+WASMILL_OPERATOR(.name = "q9-bids", .version = "1.0.0", .process = process, .flush = flush);
