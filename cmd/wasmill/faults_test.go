@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/wasmill/wasmill/runtime/connector/conntest/natstest"
 )
 
 // Rows 1 and 6 of the faults, over jobs with all that state is: processes are killed at
@@ -60,8 +62,8 @@ func struck(t *testing.T, job struckJob, p pace, r *rand.Rand, tally *tally) []s
 	t.Helper()
 	out, store := t.TempDir(), t.TempDir()
 	file, disk := job.file(t, p, out), newDisk(store, job.name, out)
-	nats := startNATSProcess(t, "")
-	run := start(t, file, store, "--workers", "2", "--nats", nats.url)
+	nats := natstest.Start(t, "")
+	run := start(t, file, store, "--workers", "2", "--nats", nats.URL)
 	order := r.Perm(len(victims))
 	for n := range p.kills {
 		before := run.completed()
@@ -77,14 +79,14 @@ func struck(t *testing.T, job struckJob, p pace, r *rand.Rand, tally *tally) []s
 			run.killOne(t, r)
 		case "nats":
 			waits := run.waits()
-			nats.kill()
+			nats.Kill()
 			waitUntil(t, "the run waits for NATS", func() bool { return run.waits() > waits || run.over() })
-			nats = nats.again(t)
+			nats.Again(t)
 		case "all":
-			nats.kill()
+			nats.Kill()
 			run.killAll(t)
-			nats = nats.again(t)
-			run, starts = start(t, file, store, "--workers", "2", "--nats", nats.url, "--from", "latest"), 0
+			nats.Again(t)
+			run, starts = start(t, file, store, "--workers", "2", "--nats", nats.URL, "--from", "latest"), 0
 		}
 		waitUntil(t, "the job goes on", func() bool { return run.starts() > starts || run.over() })
 	}
@@ -157,7 +159,7 @@ func (p *process) killAll(t *testing.T) {
 	for _, pid := range all {
 		kill(t, pid)
 	}
-	p.wait(t, 10*time.Second)
+	p.wait(t, 30*time.Second)
 	for _, pid := range all[1:] {
 		waitUntil(t, "no process is left", func() bool { return gone(pid) })
 	}

@@ -16,12 +16,14 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/wasmill/wasmill/runtime/connector/conntest/natstest"
 )
 
 // streams is a NATS server with the streams of a job: IN, which a test fills while the
 // job runs, and OUT.
 type streams struct {
-	server *natsProcess
+	server *natstest.Server
 	js     jetstream.JetStream
 	job    string
 	want   []string // what OUT must hold in the end, sorted
@@ -34,8 +36,8 @@ const perSubject = 3000
 // server says that it has it, and deduplicated by its number.
 func newStreams(t *testing.T) *streams {
 	t.Helper()
-	s := &streams{server: startNATSIn(t, t.TempDir(), "")}
-	nc, err := nats.Connect(s.server.url, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
+	s := &streams{server: natstest.Start(t, t.TempDir())}
+	nc, err := nats.Connect(s.server.URL, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +67,7 @@ operators:
   op: {module: GUEST, inputs: [in]}
   out: {sink: jetstream, inputs: [op], with: {url: "URL", stream: OUT, subject: "out.{key}", create: true, batch: 50}}
 `
-	text = strings.NewReplacer("URL", s.server.url, "GUEST", guest).Replace(text)
+	text = strings.NewReplacer("URL", s.server.URL, "GUEST", guest).Replace(text)
 	if err := os.WriteFile(s.job, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -215,8 +217,8 @@ func TestAKilledJetStreamServerLosesNothing(t *testing.T) {
 		before := run.completed()
 		waitUntil(t, "a checkpoint completes", func() bool { return run.completed() > before || run.over() })
 		<-time.After(time.Duration(r.Int64N(int64(150 * time.Millisecond))))
-		s.server.kill()
-		s.server = s.server.again(t)
+		s.server.Kill()
+		s.server.Again(t)
 	}
 	s.finish(t, run)
 }

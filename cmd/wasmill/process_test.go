@@ -2,10 +2,8 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -17,43 +15,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
+	"github.com/wasmill/wasmill/runtime/connector/conntest/natstest"
 )
 
-// actAs makes this test binary another process: the command itself, or a NATS server.
+// actAs makes this test binary another process: the command itself, if it is "wasmill".
 const actAs = "WASMILL_TEST_ACT_AS"
 
 func actAsAnother() {
-	switch os.Getenv(actAs) {
-	case "wasmill":
+	natstest.Main()
+	if os.Getenv(actAs) == "wasmill" {
 		main()
-	case "nats-server":
-		serveNATS()
 	}
-}
-
-const (
-	natsPort   = "WASMILL_TEST_NATS_PORT"   // where a NATS server listens that was there before
-	natsFolder = "WASMILL_TEST_NATS_FOLDER" // where one with JetStream has its streams
-)
-
-// serveNATS serves until it is killed or its input ends, and prints where.
-func serveNATS() {
-	port, err := strconv.Atoi(cmp.Or(os.Getenv(natsPort), strconv.Itoa(server.RANDOM_PORT)))
-	var s *server.Server
-	if err == nil {
-		folder := os.Getenv(natsFolder)
-		s, err = server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, NoLog: true, NoSigs: true, JetStream: folder != "", StoreDir: folder})
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	s.Start()
-	s.ReadyForConnections(10 * time.Second)
-	fmt.Println(s.ClientURL())
-	_, _ = io.Copy(io.Discard, os.Stdin)
-	os.Exit(0)
 }
 
 // process is a running wasmill.
@@ -89,7 +61,7 @@ func (w *watched) String() string {
 
 func (w *watched) waitFor(t *testing.T, text string) {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(time.Minute)
 	for !strings.Contains(w.String(), text) {
 		select {
 		case <-w.more:
@@ -150,7 +122,7 @@ func waitUntil(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(time.Minute)
 	for !holds() {
 		select {
 		case <-tick.C:
@@ -250,62 +222,13 @@ func signalTo(t *testing.T, pid int, s syscall.Signal) {
 	}
 }
 
-// natsProcess is a NATS server that can be killed and comes back at its address.
-type natsProcess struct {
-	url    string
-	folder string // of its streams; "" without JetStream
-	kill   func()
-}
-
-func startNATSProcess(t *testing.T, port string) *natsProcess {
-	t.Helper()
-	return startNATSIn(t, "", port)
-}
-
-func startNATSIn(t *testing.T, folder, port string) *natsProcess {
-	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), actAs+"=nats-server", natsPort+"="+port, natsFolder+"="+folder)
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := &watched{more: make(chan struct{}, 1)}
-	cmd.Stdout = address
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	var once sync.Once
-	n := &natsProcess{folder: folder, kill: func() {
-		once.Do(func() {
-			cmd.Process.Kill()
-			cmd.Wait()
-			stdin.Close()
-		})
-	}}
-	t.Cleanup(n.kill)
-	address.waitFor(t, "\n")
-	n.url = strings.TrimSpace(address.String())
-	return n
-}
-
-// again starts a server where a killed one was.
-func (n *natsProcess) again(t *testing.T) *natsProcess {
-	t.Helper()
-	_, port, err := net.SplitHostPort(strings.TrimPrefix(n.url, "nats://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return startNATSIn(t, n.folder, port)
-}
-
 // A job that has no checkpoint to go on from ends with its server.
 func TestAKilledNATSServerEndsTheJob(t *testing.T) {
-	nats := startNATSProcess(t, "")
+	nats := natstest.Start(t, "")
 	out := t.TempDir()
-	p := startJob(t, out, "--workers", "2", "--nats", nats.url)
+	p := startJob(t, out, "--workers", "2", "--nats", nats.URL)
 	supervisors, engines := p.family(t)
-	nats.kill()
+	nats.Kill()
 	if code := p.wait(t, 10*time.Second); code != exitFailed {
 		t.Errorf("exit code %d, want %d", code, exitFailed)
 	}

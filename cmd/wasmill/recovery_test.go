@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/wasmill/wasmill/runtime/connector/conntest/natstest"
 )
 
 // paced is a job whose output is the same however often it is struck: 60,000 records in
@@ -128,9 +130,9 @@ func TestStruckWorkersLoseAndDoubleNothing(t *testing.T) {
 // from its latest checkpoint.
 func TestAKilledNATSServerLosesNothing(t *testing.T) {
 	want := oracle(t)
-	nats := startNATSProcess(t, "")
+	nats := natstest.Start(t, "")
 	out := t.TempDir()
-	p := start(t, paced(t, out), t.TempDir(), "--workers", "2", "--nats", nats.url)
+	p := start(t, paced(t, out), t.TempDir(), "--workers", "2", "--nats", nats.URL)
 	for range 2 {
 		before := p.completed()
 		waitUntil(t, "a checkpoint completes", func() bool { return p.completed() > before || p.over() })
@@ -138,9 +140,9 @@ func TestAKilledNATSServerLosesNothing(t *testing.T) {
 			break
 		}
 		attempts := strings.Count(p.stderr.String(), "to=running")
-		nats.kill()
+		nats.Kill()
 		p.stderr.waitFor(t, "the job goes on when it is back")
-		nats = nats.again(t)
+		nats.Again(t)
 		waitUntil(t, "the job goes on", func() bool { return strings.Count(p.stderr.String(), "to=running") > attempts || p.over() })
 	}
 	if code := p.wait(t, time.Minute); code != exitDone {
@@ -167,10 +169,10 @@ func TestARunGoesOnFromTheLatestCheckpoint(t *testing.T) {
 	p := start(t, job, store, "--workers", "2")
 	waitUntil(t, "three checkpoints complete", func() bool { return p.completed() >= 3 })
 	signalTo(t, p.cmd.Process.Pid, syscall.SIGKILL)
-	p.wait(t, 10*time.Second)
+	p.wait(t, 30*time.Second)
 
 	refused := start(t, job, store)
-	if code := refused.wait(t, 10*time.Second); code != exitRefused || !strings.Contains(refused.stderr.String(), "say --from latest") {
+	if code := refused.wait(t, 30*time.Second); code != exitRefused || !strings.Contains(refused.stderr.String(), "say --from latest") {
 		t.Errorf("exit code %d, want %d:\n%s", code, exitRefused, refused.stderr)
 	}
 	again := start(t, job, store, "--from", "latest")

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/wasmill/wasmill/runtime/connector"
+	"github.com/wasmill/wasmill/runtime/connector/conntest/natstest"
 	"github.com/wasmill/wasmill/runtime/fault"
 	"github.com/wasmill/wasmill/runtime/graph"
 	"github.com/wasmill/wasmill/runtime/operator"
@@ -66,10 +67,10 @@ func numbered(n int) (all []string) {
 
 // The server is killed at a random place of the commit, which goes on when it is back.
 func TestCommitOutlivesItsServer(t *testing.T) {
-	server := ownNATS(t)
-	js := client(t, server.url)
+	server := natstest.Start(t, t.TempDir())
+	js := client(t, server.URL)
 	target(t, js, "OUT")
-	op := streamSink(server.url, "OUT", nil)
+	op := streamSink(server.URL, "OUT", nil)
 	var want []string
 	restore := []operator.Split(nil)
 	for round := range 4 {
@@ -92,17 +93,17 @@ func TestCommitOutlivesItsServer(t *testing.T) {
 		go func() {
 			defer close(killed)
 			<-kill
-			server.kill()
+			server.Kill()
 		}()
 		committed := make(chan error, 1)
 		go func() { committed <- c.Commit(context.Background(), tx) }()
 		<-killed
-		server.again(t)
+		server.Again(t)
 		if err := <-committed; err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, got := published(t, server.url, "OUT"); !slices.Equal(got, want) {
+	if _, got := published(t, server.URL, "OUT"); !slices.Equal(got, want) {
 		t.Errorf("%d values are published, want %d, the same in the same order", len(got), len(want))
 	}
 	if n, err := stagedIn(t, js, "OUT"); n != 0 || err != nil {

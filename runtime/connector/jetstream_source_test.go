@@ -13,6 +13,7 @@ import (
 
 	"github.com/wasmill/wasmill/runtime/connector"
 	"github.com/wasmill/wasmill/runtime/connector/conntest"
+	"github.com/wasmill/wasmill/runtime/connector/conntest/natstest"
 	"github.com/wasmill/wasmill/runtime/fault"
 	"github.com/wasmill/wasmill/runtime/graph"
 	"github.com/wasmill/wasmill/runtime/operator"
@@ -243,11 +244,11 @@ func TestJetStreamSourceRefuses(t *testing.T) {
 
 // A server that is killed and comes back with its files goes on where it was.
 func TestJetStreamSourceOutlivesItsServer(t *testing.T) {
-	server := ownNATS(t)
-	js := client(t, server.url)
+	server := natstest.Start(t, t.TempDir())
+	js := client(t, server.URL)
 	makeStream(t, js, "IN", "in")
 	c := &valueCollector{}
-	s := openSource(t, streamOf(server.url, "IN", "lines", map[string]any{"end": "never"}), at("in", 0, 1, nil, c))
+	s := openSource(t, streamOf(server.URL, "IN", "lines", map[string]any{"end": "never"}), at("in", 0, 1, nil, c))
 	var want []string
 	for round := range 3 {
 		for i := range 500 {
@@ -263,8 +264,8 @@ func TestJetStreamSourceOutlivesItsServer(t *testing.T) {
 				<-s.Ready()
 			}
 		}
-		server.kill()
-		server.again(t)
+		server.Kill()
+		server.Again(t)
 		for deadline := time.Now().Add(10 * time.Second); ; {
 			if _, err := js.Stream(t.Context(), "IN"); err == nil {
 				break
@@ -294,12 +295,12 @@ func TestJetStreamSourceOutlivesItsServer(t *testing.T) {
 
 // A stream that was made anew while its server was away is noticed.
 func TestJetStreamSourceNoticesAWipe(t *testing.T) {
-	server := ownNATS(t)
-	js := client(t, server.url)
+	server := natstest.Start(t, t.TempDir())
+	js := client(t, server.URL)
 	makeStream(t, js, "IN", "in")
 	publish(t, js, "in", "1", "2", "3")
 	c := &valueCollector{}
-	s := openSource(t, streamOf(server.url, "IN", "lines", map[string]any{"end": "never"}), at("in", 0, 1, nil, c))
+	s := openSource(t, streamOf(server.URL, "IN", "lines", map[string]any{"end": "never"}), at("in", 0, 1, nil, c))
 	for len(c.values) < 3 {
 		if _, err := s.Poll(50); err != nil {
 			t.Fatal(err)
@@ -309,8 +310,8 @@ func TestJetStreamSourceNoticesAWipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	makeStream(t, js, "IN", "in")
-	server.kill()
-	server.again(t)
+	server.Kill()
+	server.Again(t)
 	for deadline := time.After(20 * time.Second); ; {
 		_, err := s.Poll(50)
 		if err != nil && (strings.Contains(err.Error(), "3 messages of it were read, and it has only had 0") || strings.Contains(err.Error(), "there is no such stream")) {
