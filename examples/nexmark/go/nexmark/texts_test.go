@@ -1,0 +1,16 @@
+package nexmark
+
+import "testing"
+
+func TestTexts(t *testing.T) {
+	value := PutText(PutText(PutText(nil, []byte("Kate Jones")), nil), []byte("OR"))
+	for _, want := range []string{"Kate Jones", "", "OR"} {
+		var got []byte
+		if got, value = TakeText(value); string(got) != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	if len(value) != 0 {
+		t.Errorf("%q is left", value)
+	}
+}

@@ -1,0 +1,63 @@
+// Command q3 is an operator: SELECT person.name, city, state, auction.id FROM auction JOIN
+// person ON seller = person.id, by seller. Its state is the person or, until it comes, the
+// ids of the auctions.
+package main
+
+import (
+	"encoding/binary"
+	"strconv"
+
+	"github.com/wasmill/wasmill/examples/nexmark/go/nexmark"
+	wasmill "github.com/wasmill/wasmill/sdk/go"
+)
+
+// Persons are as q3_parties makes them.
+var (
+	persons = &wasmill.Value[[]byte]{Name: "persons", Codec: wasmill.Bytes}
+	waiting = &wasmill.List[int64]{Name: "waiting", Codec: wasmill.Int64}
+)
+
+func init() {
+	var row []byte
+	emit := func(c *wasmill.Context, timestamp int64, person []byte, id int64) {
+		row = appendRow(row[:0], person[1:], id)
+		c.Emit(&wasmill.Record{Timestamp: timestamp, Value: row})
+	}
+	wasmill.Register(wasmill.Operator{
+		Name:    "q3",
+		Version: "1.0.0",
+		Tables:  []wasmill.Table{persons, waiting},
+		Process: func(c *wasmill.Context, r *wasmill.Record) error {
+			person, known := persons.Get(c)
+			switch {
+			case r.Value[0] == nexmark.PersonKind && !known:
+				persons.Set(c, r.Value)
+				for id := range waiting.All(c) {
+					emit(c, r.Timestamp, r.Value, id)
+				}
+				waiting.Clear(c)
+			case r.Value[0] == nexmark.AuctionKind:
+				id := int64(binary.LittleEndian.Uint64(r.Value[1:]))
+				if known {
+					emit(c, r.Timestamp, person, id)
+				} else {
+					waiting.Add(c, id)
+				}
+			}
+			return nil
+		},
+	})
+}
+
+func appendRow(row, texts []byte, id int64) []byte {
+	name, texts := nexmark.TakeText(texts)
+	city, texts := nexmark.TakeText(texts)
+	state, _ := nexmark.TakeText(texts)
+	row = nexmark.AppendText(append(row, `{"name":`...), name)
+	row = nexmark.AppendText(append(row, `,"city":`...), city)
+	row = nexmark.AppendText(append(row, `,"state":`...), state)
+	row = strconv.AppendInt(append(row, `,"id":`...), id, 10)
+	return append(row, '}')
+}
+
+func main() {}
