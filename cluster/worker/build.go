@@ -64,18 +64,28 @@ func (a *attempt) build(ctx context.Context, opener *opener) error {
 }
 
 // latency is how sinks find the time at which a record was due. It is known when all
-// records come from generators that keep a schedule.
+// records come from sources that keep a schedule, and their timestamps begin alike.
 func (a *attempt) latency() func(time.Time) int64 {
+	var starts []int64
 	for i := range a.plan.Operators {
-		if op := &a.plan.Operators[i]; op.Role == graph.RoleSource && !connector.Scheduled(op) {
+		op := &a.plan.Operators[i]
+		if op.Module != nil && op.Module.Shape == "source" {
 			return nil
 		}
-		if op := &a.plan.Operators[i]; op.Module != nil && op.Module.Shape == "source" {
+		if op.Role != graph.RoleSource {
+			continue
+		}
+		schedule, ok := connector.ScheduleOf(op)
+		if !ok || len(starts) > 0 && starts[0] != schedule.Start {
 			return nil
 		}
+		starts = append(starts, schedule.Start)
+	}
+	if len(starts) == 0 {
+		return nil
 	}
 	return func(started time.Time) int64 {
-		return started.UnixNano() - connector.GeneratorBase*int64(time.Millisecond)
+		return started.UnixNano() - starts[0]*int64(time.Millisecond)
 	}
 }
 

@@ -73,7 +73,8 @@ func (a *attempt) elapsed() (time.Duration, error) {
 	least := time.Duration(math.MaxInt64)
 	for i := range a.plan.Operators {
 		op := &a.plan.Operators[i]
-		if !connector.Scheduled(op) {
+		schedule, ok := connector.ScheduleOf(op)
+		if !ok {
 			continue
 		}
 		was := a.restore.Operator(op.Name)
@@ -85,7 +86,7 @@ func (a *attempt) elapsed() (time.Duration, error) {
 			if err := json.Unmarshal(s.Splits, &splits); err != nil {
 				return 0, fault.Corruptf("read splits of %s[%d]: %w", op.Name, s.Index, err)
 			}
-			elapsed, err := connector.Elapsed(op, splits)
+			elapsed, err := schedule.Elapsed(splits)
 			if err != nil {
 				return 0, err
 			}

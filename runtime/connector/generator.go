@@ -24,31 +24,47 @@ const maxRatePerMs = 1000
 
 const maxGeneratedValue = 64 << 20
 
-// Scheduled reports whether an operator is a generator with a rate: whether
-// the timestamps of its records are a schedule.
-func Scheduled(op *graph.Operator) bool {
-	with := generatorSettings{}
-	return op.Role == graph.RoleSource && op.Connector == "generator" && settings(op, &with) == nil && with.Rate > 0
+// Schedule is what a source that keeps one gives its records out by: the timestamp of
+// record n is the start, and n / rate seconds.
+type Schedule struct {
+	Start int64 // ms since 1970
+	Rate  int64 // records per second, of all subtasks
 }
 
-// Elapsed is how far a scheduled generator has come by its schedule, from where its
-// splits stand: a job that goes on goes on with its schedule. It is the highest duration
-// there is when nothing is left.
-func Elapsed(op *graph.Operator, splits []operator.Split) (time.Duration, error) {
-	with := generatorSettings{}
-	if err := settings(op, &with); err != nil {
-		return 0, err
+// ScheduleOf finds the schedule that the timestamps of an operator's records are: those
+// of a generator with a rate, and of Nexmark's events at that speed. It is false where
+// timestamps say nothing of when a record is due.
+func ScheduleOf(op *graph.Operator) (s Schedule, ok bool) {
+	if op.Role != graph.RoleSource {
+		return s, false
 	}
+	switch op.Connector {
+	case "generator":
+		with := generatorSettings{}
+		ok = settings(op, &with) == nil && with.Rate > 0
+		return Schedule{GeneratorBase, with.Rate}, ok
+	case "nexmark":
+		with := nexmarkSettings{}
+		ok = settings(op, &with) == nil && with.scheduled()
+		return Schedule{with.Start, with.Rate}, ok
+	}
+	return s, false
+}
+
+// Elapsed is how far a source has come by its schedule, from where its splits stand: a
+// job that goes on goes on with its schedule. It is the highest duration there is when
+// nothing is left.
+func (s Schedule) Elapsed(splits []operator.Split) (time.Duration, error) {
 	elapsed := time.Duration(math.MaxInt64)
-	for _, s := range splits {
-		if s.Done {
+	for _, split := range splits {
+		if split.Done {
 			continue
 		}
-		n, err := strconv.ParseInt(s.Position, 10, 64)
-		if err != nil || n < 0 || with.Rate <= 0 {
-			return 0, fault.Corruptf("position %q of split %s is no number of a record", s.Position, s.ID)
+		n, err := strconv.ParseInt(split.Position, 10, 64)
+		if err != nil || n < 0 {
+			return 0, fault.Corruptf("position %q of split %s is no number of a record", split.Position, split.ID)
 		}
-		elapsed = min(elapsed, time.Duration(float64(n)/float64(with.Rate)*1e3)*time.Millisecond)
+		elapsed = min(elapsed, time.Duration(float64(n)/float64(s.Rate)*1e3)*time.Millisecond)
 	}
 	return elapsed, nil
 }
@@ -98,7 +114,7 @@ func openGenerator(_ context.Context, op *graph.Operator, c Context) (operator.S
 	if g.with.Records < 0 {
 		g.with.Records = math.MaxInt64
 	}
-	g.clock = newSchedule(c.Started, g.with.Rate)
+	g.clock = newSchedule(c.Started, g.with.Rate, GeneratorBase)
 	g.out = make([]byte, 0, batchBytes+record.HeaderSize+len(g.keyText)+g.with.ValueSize)
 	return g, nil
 }

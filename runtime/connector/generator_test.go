@@ -149,24 +149,27 @@ func TestGeneratorPositions(t *testing.T) {
 	}
 }
 
-func TestScheduled(t *testing.T) {
+func TestScheduleOf(t *testing.T) {
 	for _, c := range []struct {
 		op   *graph.Operator
-		want bool
+		want connector.Schedule // without a rate: none
 	}{
-		{generator(1, 5, 0, 0, 0), true},
-		{generator(1, 0, 0, 0, 0), false},
-		{stdin("lines"), false},
-		{sink("discard", "", nil), false},
+		{generator(1, 5, 0, 0, 0), connector.Schedule{Start: connector.GeneratorBase, Rate: 5}},
+		{generator(1, 0, 0, 0, 0), connector.Schedule{}},
+		{nexmark(map[string]any{"speed": "scheduled", "start": 7, "rate": 8}), connector.Schedule{Start: 7, Rate: 8}},
+		{nexmark(nil), connector.Schedule{}},
+		{stdin("lines"), connector.Schedule{}},
+		{sink("discard", "", nil), connector.Schedule{}},
 	} {
-		if got := connector.Scheduled(c.op); got != c.want {
-			t.Errorf("%s with %s: got %t", c.op.Connector, c.op.With, got)
+		if got, ok := connector.ScheduleOf(c.op); ok != (c.want.Rate > 0) || ok && got != c.want {
+			t.Errorf("%s with %s: got %v, %t", c.op.Connector, c.op.With, got, ok)
 		}
 	}
 }
 
 func TestElapsed(t *testing.T) {
 	const never = time.Duration(math.MaxInt64)
+	schedule := connector.Schedule{Rate: 1000}
 	for _, c := range []struct {
 		splits []operator.Split
 		want   time.Duration
@@ -177,11 +180,11 @@ func TestElapsed(t *testing.T) {
 		{[]operator.Split{{ID: "0", Position: "10", Done: true}, {ID: "1", Position: "5000"}}, 5 * time.Second},
 		{[]operator.Split{{ID: "0", Position: "10", Done: true}}, never},
 	} {
-		if got, err := connector.Elapsed(generator(10000, 1000, 0, 0, 0), c.splits); err != nil || got != c.want {
+		if got, err := schedule.Elapsed(c.splits); err != nil || got != c.want {
 			t.Errorf("%v: %s, %v; want %s", c.splits, got, err, c.want)
 		}
 	}
-	if _, err := connector.Elapsed(generator(10000, 1000, 0, 0, 0), []operator.Split{{ID: "0", Position: "x"}}); !errors.Is(err, fault.ErrCorrupt) {
+	if _, err := schedule.Elapsed([]operator.Split{{ID: "0", Position: "x"}}); !errors.Is(err, fault.ErrCorrupt) {
 		t.Errorf("a position that is none: %v", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 // (coordinated omission).
 type schedule struct {
 	rate   uint64        // records per second; 0: due at once
+	base   int64         // the timestamp of record 0, ms since 1970
 	opened time.Time     // with its monotonic clock
 	since  time.Duration // from the job's start until opened
 	ready  chan struct{}
@@ -25,8 +26,8 @@ type schedule struct {
 // it come together.
 const minWait = 500 * time.Microsecond
 
-func newSchedule(started time.Time, rate int64) schedule {
-	s := schedule{rate: uint64(rate), opened: time.Now()}
+func newSchedule(started time.Time, rate, base int64) schedule {
+	s := schedule{rate: uint64(rate), base: base, opened: time.Now()}
 	if !started.IsZero() {
 		s.since = s.opened.Sub(started)
 	}
@@ -70,7 +71,7 @@ func (s *schedule) stop() {
 	}
 }
 
-// timestamp is when record n is due, in ms, counted from GeneratorBase.
+// timestamp is at for records of which most follow on those asked for before.
 func (s *schedule) timestamp(n int64) int64 {
 	if n < s.first || n >= s.next {
 		s.seek(n)
@@ -78,14 +79,24 @@ func (s *schedule) timestamp(n int64) int64 {
 	return s.ms
 }
 
+// at is when record n is due, in ms, counted from the base.
+func (s *schedule) at(n int64) int64 {
+	return s.base + min(mulDiv(uint64(n), 1000, s.perSecond()), math.MaxInt64-1-s.base)
+}
+
+// perSecond is the pace of the timestamps.
+func (s *schedule) perSecond() uint64 {
+	if s.rate == 0 {
+		return maxRatePerMs * 1000
+	}
+	return s.rate
+}
+
 // seek works out the millisecond of record n and the records that share it.
 func (s *schedule) seek(n int64) {
-	perSecond := s.rate
-	if perSecond == 0 {
-		perSecond = maxRatePerMs * 1000
-	}
+	perSecond := s.perSecond()
 	ms := mulDiv(uint64(n), 1000, perSecond)
-	s.ms = min(GeneratorBase+ms, math.MaxInt64-1)
+	s.ms = s.at(n)
 	s.first = n
 	// Rounded down, it may be the last record of this millisecond.
 	s.next = mulDiv(uint64(ms)+1, perSecond, 1000)

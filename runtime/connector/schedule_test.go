@@ -13,7 +13,7 @@ import (
 func TestScheduleTimestamps(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, rate := range []int64{1, 3, 999, 1000, 1001, 1_234_567, 1e9} {
-		s := newSchedule(time.Now(), rate)
+		s := newSchedule(time.Now(), rate, GeneratorBase)
 		n := int64(0)
 		for i := range 10_000 {
 			if n += 1 + random.Int64N(5); i%100 == 0 {

@@ -28,6 +28,9 @@ type ConnectorSpec struct {
 	Timestamps bool
 	// TwoPhase says that a sink's output appears when its checkpoint completes.
 	TwoPhase bool
+	// Check, if set, has the last word on settings, as in Operator.With, that are right each
+	// by itself. Its error is shown at the operator's `with`.
+	Check func(settings json.RawMessage) error
 	// Endless tells of settings, as in Operator.With, whether a source with them ends
 	// only when it is told to; nil: none does.
 	Endless func(settings json.RawMessage) bool
@@ -45,6 +48,7 @@ const (
 	FieldBool     FieldType = "bool"     // true → true
 	FieldDuration FieldType = "duration" // 1h30m → integer, nanoseconds: a time.Duration
 	FieldSize     FieldType = "size"     // 64MiB, 100 → integer, bytes
+	FieldTime     FieldType = "time"     // 2026-01-02T15:04:05Z, 1767366245000 → integer, ms since 1970
 	FieldPath     FieldType = "path"     // data/*.csv → string, absolute
 	FieldList     FieldType = "list"     // a list of anything → array, elements as JSON
 )
@@ -59,7 +63,7 @@ type Field struct {
 	Default string
 	// Words are names for numbers of a FieldInt: {"unlimited": -1}.
 	Words map[string]int64
-	// Min and Max bound an int, duration or size; Max 0 is no bound. Words are exempt.
+	// Min and Max bound an int, duration, size or time; Max 0 is no bound. Words are exempt.
 	Min, Max int64
 	// Enum are the values a string may have; none: any.
 	Enum []string

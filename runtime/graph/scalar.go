@@ -98,6 +98,23 @@ func (p *parser) duration(v *value, least, most time.Duration) (time.Duration, b
 	return d, true
 }
 
+// time reads a time in ms since 1970, or as in RFC 3339.
+func (p *parser) time(v *value, least, most int64) (int64, bool) {
+	if v.kind == scalar && !v.quoted && decimal.MatchString(v.text) {
+		return p.integer(v, least, most)
+	}
+	t, err := time.Parse(time.RFC3339, v.text)
+	if v.kind != scalar || err != nil {
+		p.mismatch(v, "a time like 2026-01-02T15:04:05Z", "or ms since 1970")
+		return 0, false
+	}
+	if ms := t.UnixMilli(); least <= ms && ms <= most {
+		return ms, true
+	}
+	p.outOfRange(v, time.UnixMilli(least).UTC().Format(time.RFC3339), time.UnixMilli(most).UTC().Format(time.RFC3339), most != math.MaxInt64)
+	return 0, false
+}
+
 var (
 	sizePattern = regexp.MustCompile(`^([0-9]+)(B|KiB|MiB|GiB|TiB)?$`)
 	sizeUnits   = map[string]uint{"": 0, "B": 0, "KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40}

@@ -4,13 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"slices"
-	"strings"
 	"time"
 )
-
-// laterConnectors are announced and not built.
-var laterConnectors = []string{"nexmark"}
 
 // readConnector checks a source or sink against what its connector says it takes.
 func (b *builder) readConnector(o *vertex) {
@@ -19,11 +14,7 @@ func (b *builder) readConnector(o *vertex) {
 		find, names = b.catalog.Sink, b.catalog.Sinks
 	}
 	spec, ok := find(o.what)
-	switch {
-	case !ok && slices.Contains(laterConnectors, o.what):
-		b.add(o.whatV.at(), "there are: "+strings.Join(names(), ", "), "%s %s %s", o.role, o.what, notYet)
-		return
-	case !ok:
+	if !ok {
 		b.add(o.whatV.at(), Suggest(o.what, names()), "no %s %s", o.role, quote(o.what))
 		return
 	}
@@ -36,7 +27,13 @@ func (b *builder) readConnector(o *vertex) {
 		}
 		b.add(at, fmt.Sprintf("write parallelism: %d here, and by: rebalance at its other end", n), "%s %s has at most %d subtask, not %d", o.role, o.what, n, b.parallelism(o))
 	}
+	found := len(b.problems)
 	o.settings = b.readSettings(o, spec)
+	if spec.Check != nil && len(b.problems) == found {
+		if err := spec.Check(o.settings); err != nil {
+			b.add(o.withNamed(), "", "%s", oneLine(err))
+		}
+	}
 	o.twoPhase = spec.TwoPhase
 	o.endless = spec.Endless != nil && spec.Endless(o.settings)
 }
@@ -108,14 +105,18 @@ func (b *builder) readSettings(o *vertex, spec ConnectorSpec) json.RawMessage {
 	}
 	for _, f := range spec.Fields {
 		if f.Required && (o.with == nil || o.with.get(f.Name) == nil) {
-			at := o.at.named()
-			if o.with != nil {
-				at = o.with.named()
-			}
-			b.add(at, f.Doc, "%s %s needs %s", o.role, o.what, f.Name)
+			b.add(o.withNamed(), f.Doc, "%s %s needs %s", o.role, o.what, f.Name)
 		}
 	}
 	return marshal(settings)
+}
+
+// withNamed is where the settings are asked for.
+func (o *vertex) withNamed() place {
+	if o.with != nil {
+		return o.with.named()
+	}
+	return o.at.named()
 }
 
 // claim reports a value that belongs to another operator.
@@ -149,6 +150,8 @@ func (b *builder) setting(f Field, v *value) (json.RawMessage, bool) {
 		result, ok = b.duration(v, time.Duration(f.Min), time.Duration(most))
 	case FieldSize:
 		result, ok = b.size(v, f.Min, most)
+	case FieldTime:
+		result, ok = b.time(v, f.Min, most)
 	case FieldPath:
 		var path string
 		if path, ok = b.text(v); ok && path == "" {
