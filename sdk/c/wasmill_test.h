@@ -55,6 +55,7 @@ static struct {
         wasmill_bytes key, tag;
     } timers[4096];
     int pending;
+    int state_calls; /* of the engine, to read and write tables */
 } wasmill_test = {.watermark = INT64_MIN};
 
 #define WASMILL_CHECK(condition)                                                  \
@@ -230,6 +231,7 @@ int64_t wasmill_host_state(const void *request, uint32_t left, void *out, uint32
     const char *p = (const char *)request;
     int64_t done = 0;
     uint32_t used = 0;
+    wasmill_test.state_calls++;
     while (left) {
         const wasmill_u32 *head = (const wasmill_u32 *)p;
         wasmill_bytes key = {p + 16, head[1]}, sub = {p + 16 + head[1], head[2]}, value = {p + 16 + head[1] + head[2], head[3]};

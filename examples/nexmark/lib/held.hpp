@@ -92,6 +92,86 @@ private:
     uint32_t room = 0, shift = 0;
 };
 
+// Bytes that stay where they are until they are cleared.
+class arena {
+public:
+    // Room for n bytes, 8-aligned; null: there is no memory, and c has failed.
+    char *add(context *c, uint32_t n) {
+        n = (n + 7) & ~7u;
+        if (n > left && !next(c, n)) return nullptr;
+        char *room = at;
+        at += n, left -= n, used += n;
+        return room;
+    }
+    char *copy(context *c, bytes b) {
+        char *to = add(c, b.len);
+        if (to) wasmill_copy(to, b.ptr, b.len);
+        return to;
+    }
+    uint32_t size() const { return used; }
+    void clear() { last = nullptr, left = used = 0; }
+
+private:
+    struct chunk {
+        chunk *next;
+        uint32_t cap;
+    };
+    __attribute__((noinline)) bool next(context *c, uint32_t n) {
+        chunk *more = last ? last->next : first;
+        if (!more || more->cap < n) {
+            uint32_t cap = (n > 256 << 10 ? n : 256 << 10) + uint32_t(sizeof(chunk));
+            chunk *made = (chunk *)wasmill_grow(cap);
+            if (!made) return c->fail("memory for what is held back is not to be had"), false;
+            *made = {more, cap - uint32_t(sizeof(chunk))};
+            (last ? last->next : first) = made;
+            more = made;
+        }
+        last = more, at = (char *)(more + 1), left = more->cap;
+        return true;
+    }
+
+    chunk *first = nullptr, *last = nullptr;
+    char *at = nullptr;
+    uint32_t left = 0, used = 0;
+};
+
+// Values by bytes.
+template <class Value> class held_by_name {
+public:
+    struct entry {
+        bytes name;
+        Value value;
+    };
+
+    // The entry of a name, its value all zero if there was none; null: failed.
+    entry *at(context *c, bytes name) {
+        for (uint64_t hash = wasmill_hash(name.ptr, name.len, 0);; hash++) {
+            auto place = places.at(c, hash, name.len);
+            if (!place) return nullptr;
+            if (place->value && wasmill_equal(entries[place->value - 1].name, name)) return &entries[place->value - 1];
+            if (place->value) continue; // another of that hash
+            char *kept = names.copy(c, name);
+            entry *e = kept ? entries.add(c) : nullptr;
+            if (!e) return nullptr;
+            *e = entry{{kept, name.len}, {}};
+            place->value = entries.size();
+            return e;
+        }
+    }
+    entry *begin() { return entries.begin(); }
+    entry *end() { return entries.end(); }
+    entry &operator[](uint32_t i) { return entries[i]; }
+    uint32_t index(const entry *e) { return uint32_t(e - entries.begin()); }
+    bool full() const { return places.full(); }
+
+    void clear() { places.clear(), entries.clear(), names.clear(); }
+
+private:
+    held<uint32_t> places; // an entry's number, from 1
+    list<entry> entries;
+    arena names;
+};
+
 // Emits fixed fields under a key of fixed fields.
 template <class Key, class Value> inline int emit_as(context *c, const Key &key, int64_t timestamp, const Value &value) {
     record r;

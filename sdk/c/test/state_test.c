@@ -5,6 +5,10 @@ enum { LAST, NAMES, LOG, TOTAL };
 
 static wasmill_bytes text(const char *s) { return wasmill_string(s); }
 
+/* Keys for the next flush, which brings their names of "a" out. */
+static char wanted[8][16];
+static int keys;
+
 /* The record's value is a command; "key" is the key at hand. */
 static int process(wasmill_context *c, const wasmill_record *r) {
     char command = r->value.ptr[0];
@@ -44,8 +48,26 @@ static int process(wasmill_context *c, const wasmill_record *r) {
     case 'T': return wasmill_timer_set(c, rest.ptr[0] - '0', rest.ptr[1] - '0', rest);
     case 'D': return wasmill_timer_delete(c, rest.ptr[0] - '0', rest.ptr[1] - '0', rest);
     case 'b': return wasmill_value_set(c, 7, rest);
+    case 'h': return wasmill_copy(wanted[keys++], rest.ptr, rest.len), WASMILL_OK;
+    case 'W': return wasmill_want(c, 7, none);
     }
     return wasmill_reject(c, "no such command");
+}
+
+static int flush(wasmill_context *c) {
+    if (keys && wasmill_want(c, NAMES, text("a")) == WASMILL_OK) return WASMILL_OK; /* no key is at hand */
+    c->failed = false;
+    for (int i = 0; i < keys; i++) {
+        wasmill_at_key(c, text(wanted[i]));
+        if (wasmill_want(c, NAMES, text("a"))) return WASMILL_FAILED;
+    }
+    for (int i = 0; i < keys; i++) {
+        wasmill_at_key(c, text(wanted[i]));
+        wasmill_record out = {.key = text(wanted[i]), .value = wasmill_map_get(c, NAMES, text("a"))};
+        if (wasmill_emit(c, &out) || wasmill_map_set(c, NAMES, text("a"), text("flushed"))) return WASMILL_FAILED;
+    }
+    keys = 0;
+    return WASMILL_OK;
 }
 
 static int timer(wasmill_context *c, int domain, wasmill_bytes tag) {
@@ -64,7 +86,7 @@ static int migrate(wasmill_context *c, int table, uint32_t version, wasmill_byte
 }
 
 WASMILL_OPERATOR(
-    .name = "commands", .process = process,
+    .name = "commands", .process = process, .flush = flush,
     .tables = {{.name = "last"}, {.name = "names", .use = WASMILL_MAPS}, {.name = "log", .use = WASMILL_LISTS, .ttl = "1h"}, {.name = "total", .scope = WASMILL_SPLIT}},
     .state_version = 3, .migrate = migrate, .timer = timer);
 
@@ -126,6 +148,14 @@ int main(void) {
     WASMILL_CHECK(gave(0, "new") && gave(1, "new") && gave(2, "added") && gave(3, "new") && gave(4, "added"));
     WASMILL_CHECK(do_all("k", "l") == WASMILL_OK && wasmill_test.outputs[0].count == 2 && gave(1, "added"));
 
+    /* What is wanted of several keys comes in one call, and goes back in one. */
+    WASMILL_CHECK(do_all("k", "ma") == WASMILL_OK && do_all("l", "ma") == WASMILL_OK && do_all("k", "hk hl hnone") == WASMILL_OK);
+    wasmill_test.state_calls = 0;
+    WASMILL_CHECK(wasmill_flush() == 0 && wasmill_test.state_calls == 2);
+    WASMILL_CHECK(gave(0, "k") && wasmill_test_emitted(0, 1, "l", "l") && wasmill_test_emitted(0, 2, "none", NULL));
+    WASMILL_CHECK(do_all("none", "qa") == WASMILL_OK && wasmill_test_emitted(0, 0, "none", "flushed"));
+    WASMILL_CHECK(do_all("k", "ra") == WASMILL_OK);
+
     static char many[40000], *at = many;
     wasmill_test_clear();
     for (int i = 0; i < 3000; i++) {
@@ -138,6 +168,7 @@ int main(void) {
     }
     WASMILL_CHECK(do_all("k", "w") == WASMILL_OK && wasmill_test.outputs[0].count == 3001);
 
+    WASMILL_CHECK(do_all("k", "W") == WASMILL_FAILED && !strcmp(wasmill_test.failure, "there is no such table"));
     WASMILL_CHECK(do_all("k", "bad") == WASMILL_FAILED && !strcmp(wasmill_test.failure, "there is no such table"));
     return wasmill_test_result();
 }
