@@ -91,7 +91,7 @@ func HeapMethod() (method, reason string) {
 // Snapshot copies what a checkpoint needs: the pages written since the last confirmed
 // checkpoint, or with full set, or without such a checkpoint, all of them. It is called
 // between calls.
-func (h *Heap) Snapshot(checkpoint uint64, full bool) (state.Snapshot, error) {
+func (h *Heap) Snapshot(checkpoint uint64, full bool) (*HeapSnapshot, error) {
 	i := h.instance
 	if i.fault != nil {
 		return nil, fmt.Errorf("take snapshot of heap: %w", i.fault)
@@ -102,7 +102,7 @@ func (h *Heap) Snapshot(checkpoint uint64, full bool) (state.Snapshot, error) {
 		return nil, fmt.Errorf("take snapshot of heap: %w", err)
 	}
 	h.remember(checkpoint)
-	s := &heapSnapshot{heap: h, head: h.head(checkpoint), began: h.began}
+	s := &HeapSnapshot{heap: h, head: h.head(checkpoint), began: h.began}
 	var pages pageSet
 	if full || h.confirmed == 0 {
 		pages = h.all(memory)
@@ -189,8 +189,9 @@ func (h *Heap) buffer(size int) []byte {
 	return make([]byte, 0, size)
 }
 
-// heapSnapshot is a copy of pages.
-type heapSnapshot struct {
+// HeapSnapshot is a copy of what a checkpoint needs of a heap. Any goroutine may write and
+// close it.
+type HeapSnapshot struct {
 	heap   *Heap
 	head   HeapHead
 	began  []byte
@@ -198,26 +199,38 @@ type heapSnapshot struct {
 	buffer []byte // the pages of ranges
 }
 
-// Write implements state.Snapshot.
-func (s *heapSnapshot) Write(w io.Writer) (state.RunInfo, error) {
-	run := newHeapWriter(w, &s.head)
+// Since is the checkpoint that the snapshot builds on, 0 if it is whole.
+func (s *HeapSnapshot) Since() uint64 { return s.head.Since }
+
+// Write implements state.Snapshot: every page is stored.
+func (s *HeapSnapshot) Write(w io.Writer) (state.RunInfo, error) { return s.WriteSharing(w, nil) }
+
+// WriteSharing writes the snapshot as a run; pages that lie in places already are not
+// stored again.
+func (s *HeapSnapshot) WriteSharing(w io.Writer, places PagePlaces) (state.RunInfo, error) {
+	run := newHeapWriter(w, &s.head, places)
 	rest := s.buffer
+	var page []byte
+	bytes := func() ([]byte, error) { return page, nil }
 	for _, r := range s.ranges {
 		for p := r.First; p < r.End; p++ {
-			page := rest[:HeapPage]
-			rest = rest[HeapPage:]
-			kind := s.kind(p, page)
-			if kind == PageBegun && s.head.Since == 0 {
-				continue // as are all that a whole run does not list
+			page, rest = rest[:HeapPage], rest[HeapPage:]
+			switch kind := s.kind(p, page); {
+			case kind == PageBytes:
+				run.page(uint32(p), sumOf(page), bytes)
+			case kind == PageZero || s.head.Since != 0: // a whole run is silent of what it began with
+				run.blank(uint32(p), kind)
 			}
-			run.page(uint32(p), kind, page)
+			if run.err != nil {
+				return run.info, run.err
+			}
 		}
 	}
 	return run.finish()
 }
 
 // kind tells how a page is written.
-func (s *heapSnapshot) kind(p int, page []byte) PageKind {
+func (s *HeapSnapshot) kind(p int, page []byte) PageKind {
 	at := p * HeapPage
 	switch {
 	case at < len(s.began) && string(s.began[at:at+HeapPage]) == string(page):
@@ -231,7 +244,7 @@ func (s *heapSnapshot) kind(p int, page []byte) PageKind {
 }
 
 // Close implements state.Snapshot.
-func (s *heapSnapshot) Close() error {
+func (s *HeapSnapshot) Close() error {
 	if b := s.buffer; b != nil && cap(b) <= keepBuffer {
 		select {
 		case s.heap.spare <- b:

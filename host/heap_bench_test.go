@@ -108,7 +108,7 @@ func BenchmarkHeapRestore(b *testing.B) {
 	b.SetBytes(size)
 	for b.Loop() {
 		in := folder.OpenSection(b.Context(), section)
-		restored, err := m.RestoreHeap(b.Context(), c, []io.Reader{in})
+		restored, err := m.RestoreHeap(b.Context(), c, []host.HeapRun{{Reader: in}})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -13,6 +13,9 @@ type HeapFold struct {
 	Head    HeapHead // of the newest, but whole
 	cursors []heapCursor
 	page    []byte
+	sum     PageSum
+	lent    *HeapReader // of the page at hand, if it is lent
+	at      lentPage
 }
 
 // FoldHeap folds runs, oldest first.
@@ -31,16 +34,29 @@ func FoldHeap(runs []*HeapReader) (*HeapFold, error) {
 	return f, nil
 }
 
-// Next gives the next page that is not as the module begins; its bytes, of a page of
-// kind PageBytes, may be read until the next call. io.EOF after the last.
-func (f *HeapFold) Next() (page uint32, kind PageKind, bytes []byte, err error) {
+// Next gives the next page that is not as the module begins. io.EOF after the last.
+func (f *HeapFold) Next() (page uint32, kind PageKind, err error) {
 	for {
 		page, kind, err = f.next()
 		if err != nil || kind != PageBegun {
-			return page, kind, f.page, err
+			return page, kind, err
 		}
 	}
 }
+
+// Bytes are those of the page at hand, of kind PageBytes or PageLent, until Next is
+// called. It fetches lent ones.
+func (f *HeapFold) Bytes() ([]byte, error) {
+	if f.lent == nil {
+		return f.page, nil
+	}
+	err := f.at.fetch(f.page, f.lent.lent)
+	f.lent = nil
+	return f.page, err
+}
+
+// Sum is that of the page at hand, of kind PageBytes or PageLent.
+func (f *HeapFold) Sum() PageSum { return f.sum }
 
 // next finds the next page that any run has.
 func (f *HeapFold) next() (at uint32, kind PageKind, err error) {
@@ -57,20 +73,33 @@ func (f *HeapFold) next() (at uint32, kind PageKind, err error) {
 	if at == heapEnd {
 		return 0, 0, io.EOF
 	}
-	for i := range f.cursors {
+	f.lent = nil
+	found := false
+	for i := len(f.cursors) - 1; i >= 0; i-- {
 		c := &f.cursors[i]
 		if c.done || c.First != at {
 			continue
 		}
-		if c.Kind == PageBytes {
-			// Older bytes are read, too, and then overwritten.
-			if err := c.run.Read(f.page); err != nil {
-				return 0, 0, err
-			}
-		}
-		kind = c.Kind
 		c.First++
 		c.Count--
+		if found { // a newer run has it: the reader skips this one
+			if c.Kind >= PageBytes {
+				if _, err := c.run.take(nil); err != nil {
+					return 0, 0, err
+				}
+			}
+			continue
+		}
+		found = true
+		if kind = c.Kind; kind >= PageBytes {
+			if f.at, err = c.run.take(f.page); err != nil {
+				return 0, 0, err
+			}
+			f.sum = f.at.sum
+		}
+		if kind == PageLent {
+			f.lent = c.run
+		}
 	}
 	return at, kind, nil
 }
@@ -92,22 +121,27 @@ func (c *heapCursor) load() (err error) {
 	return err
 }
 
-// MergeHeap writes one whole run of several, oldest first.
-func MergeHeap(w io.Writer, runs []*HeapReader) (state.RunInfo, error) {
+// MergeHeap writes one whole run of several, oldest first. Pages that they lend or borrow
+// are stored again, unless places has them.
+func MergeHeap(w io.Writer, runs []*HeapReader, places PagePlaces) (state.RunInfo, error) {
 	fold, err := FoldHeap(runs)
 	if err != nil {
 		return state.RunInfo{}, err
 	}
-	out := newHeapWriter(w, &fold.Head)
+	out := newHeapWriter(w, &fold.Head, places)
 	for out.err == nil {
-		page, kind, bytes, err := fold.Next()
+		page, kind, err := fold.Next()
 		if err == io.EOF {
 			return out.finish()
 		}
 		if err != nil {
 			return out.info, err
 		}
-		out.page(page, kind, bytes)
+		if kind == PageZero {
+			out.blank(page, kind)
+		} else {
+			out.page(page, fold.sum, fold.Bytes)
+		}
 	}
 	return out.info, out.err
 }

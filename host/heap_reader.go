@@ -18,9 +18,13 @@ type HeapReader struct {
 	sum    xxhash.Digest
 	listed uint32 // pages
 	next   uint32 // the first that may come
-	unread uint32 // pages of the last entry whose bytes nobody read
+	unread uint32 // pages of the last entry that nobody read
+	kind   PageKind
+	old    bool // it is of version 1
 	done   bool
-	small  [heapEntry]byte
+	at     int64 // bytes read
+	lent   Lenders
+	small  [heapLent]byte
 	page   []byte // to skip
 }
 
@@ -30,9 +34,10 @@ type HeapPages struct {
 	Kind         PageKind
 }
 
-// NewHeapReader reads the head of a run. What is none is fault.ErrCorrupt.
-func NewHeapReader(from io.Reader) (*HeapReader, error) {
-	r := &HeapReader{from: bufio.NewReaderSize(from, 64<<10)}
+// NewHeapReader reads the head of a run. Lent opens what its pages may lie in; nil: it has
+// none that are lent. What is no run is fault.ErrCorrupt.
+func NewHeapReader(from io.Reader, lent Lenders) (*HeapReader, error) {
+	r := &HeapReader{from: bufio.NewReaderSize(from, 64<<10), lent: lent}
 	r.sum.Reset()
 	b := make([]byte, heapFixed)
 	if err := r.read(b); err != nil {
@@ -42,9 +47,10 @@ func NewHeapReader(from io.Reader) (*HeapReader, error) {
 	switch {
 	case string(b[:4]) != heapMagic[:4]:
 		return nil, fault.Corruptf("read heap: it is none")
-	case string(b[:len(heapMagic)]) != heapMagic:
-		return nil, fault.Corruptf("read heap: version %d, this program reads %d", b[4], heapMagic[4])
+	case b[4] < heapOldest || b[4] > heapMagic[4] || string(b[5:len(heapMagic)]) != heapMagic[5:]:
+		return nil, fault.Corruptf("read heap: version %d, this program reads %d to %d", b[4], heapOldest, heapMagic[4])
 	}
+	r.old = b[4] == heapOldest
 	b = b[len(heapMagic):]
 	r.Head = HeapHead{Checkpoint: le.Uint64(b), Since: le.Uint64(b[8:]), Module: [32]byte(b[16:]),
 		Clock: int64(le.Uint64(b[48:])), Random: le.Uint64(b[56:]), Memory: le.Uint32(b[64:])}
@@ -74,11 +80,11 @@ func (r *HeapReader) Next() (HeapPages, error) {
 		return HeapPages{}, io.EOF
 	}
 	for r.unread > 0 {
-		if err := r.skip(); err != nil {
+		if _, err := r.take(nil); err != nil {
 			return HeapPages{}, err
 		}
 	}
-	if err := r.read(r.small[:]); err != nil {
+	if err := r.read(r.small[:heapEntry]); err != nil {
 		return HeapPages{}, err
 	}
 	first, rest := binary.LittleEndian.Uint32(r.small[:]), binary.LittleEndian.Uint32(r.small[4:])
@@ -86,37 +92,53 @@ func (r *HeapReader) Next() (HeapPages, error) {
 		return HeapPages{}, r.end(rest)
 	}
 	p := HeapPages{First: first, Count: rest >> 2, Kind: PageKind(rest & 3)}
-	if p.Kind > PageBytes || p.Count == 0 || p.First < r.next || uint64(p.First)+uint64(p.Count) > uint64(r.Head.Memory)*pagesPerWasm {
+	if p.Kind == PageLent && r.old || p.Count == 0 || p.First < r.next || uint64(p.First)+uint64(p.Count) > uint64(r.Head.Memory)*pagesPerWasm {
 		return HeapPages{}, fault.Corruptf("read heap: %d pages at page %d are out of place", p.Count, p.First)
 	}
-	if p.Kind == PageBytes && p.Count > maxStretch {
+	if p.Kind >= PageBytes && p.Count > maxStretch {
 		return HeapPages{}, fault.Corruptf("read heap: %d pages at page %d are more than one entry has", p.Count, p.First)
 	}
 	r.next = p.First + p.Count
 	r.listed += p.Count
-	if p.Kind == PageBytes {
+	if r.kind = p.Kind; p.Kind >= PageBytes {
 		r.unread = p.Count
 	}
 	return p, nil
 }
 
-// Read reads whole pages of those that Next gave last, in order. What is not read is
-// skipped.
-func (r *HeapReader) Read(to []byte) error {
-	n := uint32(len(to) / HeapPage)
-	if len(to)%HeapPage != 0 || n > r.unread {
-		return errors.New("read heap: more pages are asked for than there are")
+// take reads the next page of those that Next gave last, as the run has it: the bytes of
+// one that is not lent, unless they are not wanted, and where they lie. What is not taken
+// is skipped.
+func (r *HeapReader) take(to []byte) (l lentPage, err error) {
+	if r.unread == 0 || to != nil && len(to) != HeapPage {
+		return l, errors.New("read heap: another page is asked for than there is")
 	}
-	r.unread -= n
-	return r.read(to)
-}
-
-// skip reads a page for the checksum only.
-func (r *HeapReader) skip() error {
-	if r.page == nil {
-		r.page = make([]byte, HeapPage)
+	r.unread--
+	if r.kind == PageLent {
+		err = r.read(r.small[:])
+		l.sum = PageSum(r.small[:])
+		l.at = PagePlace{binary.LittleEndian.Uint32(r.small[heapSum:]), int64(binary.LittleEndian.Uint64(r.small[heapSum+4:]))}
+		if err == nil && l.at.Offset < 0 {
+			err = fault.Corruptf("read heap: a page at %d", l.at.Offset)
+		}
+		return l, err
 	}
-	return r.Read(r.page)
+	if !r.old {
+		if err := r.read(l.sum[:]); err != nil {
+			return l, err
+		}
+	}
+	l.at.Offset = r.at
+	if to == nil {
+		if r.page == nil {
+			r.page = make([]byte, HeapPage)
+		}
+		return l, r.read(r.page)
+	}
+	if err = r.read(to); err == nil && r.old {
+		l.sum = sumOf(to)
+	}
+	return l, err
 }
 
 // check reads the checksum of all that came before.
@@ -154,5 +176,6 @@ func (r *HeapReader) read(b []byte) error {
 		return fault.Corruptf("read heap: it is cut off")
 	}
 	r.sum.Write(b)
+	r.at += int64(len(b))
 	return err
 }

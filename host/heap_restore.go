@@ -2,21 +2,31 @@ package host
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 
 	"github.com/wasmill/wasmill/host/internal/rewrite"
 	"github.com/wasmill/wasmill/runtime/fault"
 	"github.com/wasmill/wasmill/runtime/graph"
 )
 
+// HeapRun is a heap run that lies in a store.
+type HeapRun struct {
+	io.Reader
+	Lent Lenders // nil: no page of it is lent
+	// Stored is told, unless it is nil, where each page that the run stores lies in it.
+	Stored func(sum PageSum, offset int64)
+}
+
 // RestoreHeap makes an instance that continues where heap runs, oldest first, have come
 // to. Its pages are read into its memory directly, those of the newest run first. Neither
 // start function nor _initialize nor wasmill_open runs.
-func (m *Module) RestoreHeap(ctx context.Context, c InstanceConfig, runs []io.Reader) (*Instance, error) {
+func (m *Module) RestoreHeap(ctx context.Context, c InstanceConfig, runs []HeapRun) (*Instance, error) {
 	if reason := m.noImage(); reason != "" {
 		return nil, fmt.Errorf("restore heap: module %s %s", m.hash[:12], reason)
 	}
@@ -30,7 +40,7 @@ func (m *Module) RestoreHeap(ctx context.Context, c InstanceConfig, runs []io.Re
 	}
 	into := heapRestore{instance: i, began: began}
 	for n := len(runs) - 1; n >= 0 && err == nil; n-- {
-		err = into.run(runs[n], n == 0)
+		err = into.run(&runs[n], n == 0)
 	}
 	if err != nil {
 		i.Close()
@@ -45,11 +55,17 @@ type heapRestore struct {
 	began    []byte
 	head     *HeapHead // of the newest run
 	settled  pageSet   // pages that a newer run has
+	lent     []lentTo  // pages of the run being read that are still to be fetched
+}
+
+type lentTo struct {
+	lentPage
+	page int
 }
 
 // run takes the pages of a run that no newer one has.
-func (t *heapRestore) run(from io.Reader, oldest bool) error {
-	r, err := NewHeapReader(from)
+func (t *heapRestore) run(run *HeapRun, oldest bool) error {
+	r, err := NewHeapReader(run, run.Lent)
 	if err != nil {
 		return err
 	}
@@ -66,11 +82,14 @@ func (t *heapRestore) run(from io.Reader, oldest bool) error {
 	}
 	for {
 		p, err := r.Next()
-		if err == io.EOF {
-			return nil
+		last := err == io.EOF
+		if last {
+			err = t.fetch(r)
+		} else if err == nil {
+			err = t.pages(r, p, run.Stored)
 		}
-		if err == nil {
-			err = t.pages(r, p)
+		if last && err == nil {
+			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("checkpoint %d: %w", r.Head.Checkpoint, err)
@@ -100,20 +119,28 @@ func (t *heapRestore) begin(head *HeapHead) error {
 }
 
 // pages takes what is not settled of an entry; the rest is skipped.
-func (t *heapRestore) pages(r *HeapReader, p HeapPages) error {
+func (t *heapRestore) pages(r *HeapReader, p HeapPages, stored func(PageSum, int64)) error {
 	memory := t.instance.memory.reserved[:t.instance.memory.size]
 	first, end := int(p.First), int(p.First+p.Count)
 	for at := first; at < end; {
 		open := t.settled.next(at, end, false)
 		stop := t.settled.next(open, end, true)
-		if p.Kind == PageBytes {
-			for ; at < open; at++ {
-				if err := r.skip(); err != nil {
+		if p.Kind >= PageBytes {
+			for ; at < stop; at++ {
+				var to []byte
+				if at >= open && p.Kind == PageBytes {
+					to = memory[at*HeapPage:][:HeapPage]
+				}
+				l, err := r.take(to)
+				if err != nil {
 					return err
 				}
-			}
-			if err := r.Read(memory[open*HeapPage : stop*HeapPage]); err != nil {
-				return err
+				if at >= open && p.Kind == PageLent {
+					t.lent = append(t.lent, lentTo{l, at})
+				}
+				if stored != nil && p.Kind == PageBytes && !r.old {
+					stored(l.sum, l.at.Offset)
+				}
 			}
 		}
 		if p.Kind == PageZero && open*HeapPage < len(t.began) {
@@ -122,6 +149,21 @@ func (t *heapRestore) pages(r *HeapReader, p HeapPages) error {
 		at = stop
 	}
 	t.settled = t.settled.add(first, end)
+	return nil
+}
+
+// fetch reads the lent pages of a run, in the order in which they lie.
+func (t *heapRestore) fetch(r *HeapReader) error {
+	slices.SortFunc(t.lent, func(a, b lentTo) int {
+		return cmp.Or(cmp.Compare(a.at.Lender, b.at.Lender), cmp.Compare(a.at.Offset, b.at.Offset))
+	})
+	for n := range t.lent {
+		l := &t.lent[n]
+		if err := l.fetch(t.instance.memory.reserved[l.page*HeapPage:][:HeapPage], r.lent); err != nil {
+			return err
+		}
+	}
+	t.lent = t.lent[:0]
 	return nil
 }
 

@@ -30,15 +30,19 @@ const (
 	PageBegun PageKind = iota // it is as the module begins: its data, or zeros behind them
 	PageZero                  // zeros
 	PageBytes                 // its bytes follow
+	PageLent                  // its bytes lie elsewhere
 )
 
 // The format of docs/formats.md.
 const (
-	heapMagic    = "WMHP\x01\x00\x00\x00" // the fifth byte is the version
+	heapMagic    = "WMHP\x02\x00\x00\x00" // the fifth byte is the version
+	heapOldest   = 1                      // version that is still read: pages have no sums, none is lent
 	heapFixed    = len(heapMagic) + 8 + 8 + 32 + 8 + 8 + 4 + 4
 	heapEntry    = 4 + 4
+	heapSum      = len(PageSum{})
+	heapLent     = heapSum + 4 + 8
 	heapEnd      = ^uint32(0)
-	maxStretch   = 64 // pages with bytes in one entry
+	maxStretch   = 64 // pages with bytes, or lent ones, in one entry
 	maxGlobals   = 1 << 20
 	pagesPerWasm = wasmPage / HeapPage
 )
@@ -49,16 +53,17 @@ type heapWriter struct {
 	err    error
 	sum    xxhash.Digest
 	info   state.RunInfo
-	first  uint32 // of the entry being gathered
+	places PagePlaces // nil: every page is stored
+	first  uint32     // of the entry being gathered
 	count  uint32
 	kind   PageKind
 	buffer []byte // what is gathered, behind room for its entry
 }
 
-func newHeapWriter(to io.Writer, head *HeapHead) *heapWriter {
-	w := &heapWriter{to: to, info: state.RunInfo{Checkpoint: head.Checkpoint, Since: head.Since}}
+func newHeapWriter(to io.Writer, head *HeapHead, places PagePlaces) *heapWriter {
+	w := &heapWriter{to: to, places: places, info: state.RunInfo{Checkpoint: head.Checkpoint, Since: head.Since}}
 	w.sum.Reset()
-	w.buffer = make([]byte, heapEntry, heapEntry+maxStretch*HeapPage)
+	w.buffer = make([]byte, heapEntry, heapEntry+maxStretch*(heapSum+HeapPage))
 	w.send(head.encode())
 	w.info.Header = w.info.Bytes
 	return w
@@ -82,18 +87,63 @@ func (h *HeapHead) encode() []byte {
 	return le.AppendUint64(b, xxhash.Sum64(b))
 }
 
-// page writes a page behind all others.
-func (w *heapWriter) page(p uint32, kind PageKind, bytes []byte) {
-	if w.count > 0 && (p != w.first+w.count || kind != w.kind || kind == PageBytes && w.count == maxStretch) {
-		w.flush()
+// blank writes a page of a kind that takes no bytes, behind all others.
+func (w *heapWriter) blank(p uint32, kind PageKind) {
+	w.begin(p, kind)
+}
+
+// page writes a page behind all others, or where it lies; it asks for its bytes if they
+// are to be stored.
+func (w *heapWriter) page(p uint32, sum PageSum, bytes func() ([]byte, error)) {
+	if w.err != nil {
+		return
 	}
-	if w.count == 0 {
+	if w.places != nil {
+		if at, lent := w.places.Place(sum, w.next(p)); lent {
+			w.lend(p, lentPage{sum, at})
+			return
+		}
+	}
+	page, err := bytes()
+	if err != nil {
+		w.err = err
+		return
+	}
+	w.begin(p, PageBytes)
+	w.buffer = append(append(w.buffer, sum[:]...), page...)
+}
+
+func (w *heapWriter) lend(p uint32, l lentPage) {
+	w.begin(p, PageLent)
+	w.buffer = append(w.buffer, l.sum[:]...)
+	w.buffer = binary.LittleEndian.AppendUint32(w.buffer, l.at.Lender)
+	w.buffer = binary.LittleEndian.AppendUint64(w.buffer, uint64(l.at.Offset))
+}
+
+// next is where the bytes of a page will lie if it is stored now.
+func (w *heapWriter) next(p uint32) int64 {
+	at := w.info.Bytes + int64(heapSum)
+	if w.count > 0 {
+		at += int64(len(w.buffer))
+	}
+	if !w.follows(p, PageBytes) {
+		at += int64(heapEntry)
+	}
+	return at
+}
+
+// follows tells whether a page goes into the entry being gathered.
+func (w *heapWriter) follows(p uint32, kind PageKind) bool {
+	return w.count > 0 && p == w.first+w.count && kind == w.kind && (kind < PageBytes || w.count < maxStretch)
+}
+
+// begin counts a page, in a new entry if it does not follow.
+func (w *heapWriter) begin(p uint32, kind PageKind) {
+	if !w.follows(p, kind) {
+		w.flush()
 		w.first, w.kind = p, kind
 	}
 	w.count++
-	if kind == PageBytes {
-		w.buffer = append(w.buffer, bytes...)
-	}
 }
 
 // flush writes the entry that was gathered.

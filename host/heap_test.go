@@ -95,7 +95,7 @@ func (r *heapRig) take(n uint64) {
 	if r.chain.Full() && info.Since != 0 {
 		var merged bytes.Buffer
 		readers := append(r.readers(info.Since), r.reader(b.Bytes()))
-		if info, err = host.MergeHeap(&merged, readers); err != nil {
+		if info, err = host.MergeHeap(&merged, readers, nil); err != nil {
 			r.t.Fatal(err)
 		}
 		b = merged
@@ -117,7 +117,7 @@ func (r *heapRig) confirm(n uint64) {
 
 func (r *heapRig) reader(b []byte) *host.HeapReader {
 	r.t.Helper()
-	reader, err := host.NewHeapReader(bytes.NewReader(b))
+	reader, err := host.NewHeapReader(bytes.NewReader(b), nil)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -134,9 +134,9 @@ func (r *heapRig) readers(n uint64) (all []*host.HeapReader) {
 // restore makes an instance of a checkpoint.
 func (r *heapRig) restore(n uint64) *host.Instance {
 	r.t.Helper()
-	var runs []io.Reader
+	var runs []host.HeapRun
 	for _, at := range r.consist[n] {
-		runs = append(runs, bytes.NewReader(r.runs[at].bytes))
+		runs = append(runs, host.HeapRun{Reader: bytes.NewReader(r.runs[at].bytes)})
 	}
 	i, err := r.module.RestoreHeap(r.t.Context(), fixed(r.out), runs)
 	if err != nil {
@@ -260,7 +260,7 @@ func TestHeapIsTheSameTwice(t *testing.T) {
 				t.Error("another instance gives another run")
 			}
 			var merged bytes.Buffer
-			if _, err := host.MergeHeap(&merged, readers); err != nil {
+			if _, err := host.MergeHeap(&merged, readers, nil); err != nil {
 				t.Fatal(err)
 			}
 			if !bytes.Equal(merged.Bytes(), want) {
@@ -274,7 +274,7 @@ func TestHeapIsTheSameTwice(t *testing.T) {
 // zeros, or the page's first byte.
 func listed(t *testing.T, run []byte) string {
 	t.Helper()
-	r, err := host.NewHeapReader(bytes.NewReader(run))
+	r, err := host.NewHeapReader(bytes.NewReader(run), lending(run))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -288,10 +288,10 @@ func listed(t *testing.T, run []byte) string {
 			t.Fatal(err)
 		}
 		for n := p.First; n < p.First+p.Count; n++ {
-			text[n] = "m0?"[p.Kind]
-			if p.Kind == host.PageBytes {
+			text[n] = "m0??"[p.Kind]
+			if p.Kind >= host.PageBytes {
 				page := make([]byte, host.HeapPage)
-				if err := r.Read(page); err != nil {
+				if _, err := r.Page(page); err != nil {
 					t.Fatal(err)
 				}
 				text[n] = page[0]
@@ -434,9 +434,9 @@ func TestRestoreHeapRefuses(t *testing.T) {
 		{"another one's page", m, fixed(r.out), [][]byte{flipped(base, len(base)-30)}, "corrupt"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var runs []io.Reader
+			var runs []host.HeapRun
 			for _, b := range c.runs {
-				runs = append(runs, bytes.NewReader(b))
+				runs = append(runs, host.HeapRun{Reader: bytes.NewReader(b)})
 			}
 			i, err := c.module.RestoreHeap(t.Context(), c.config, runs)
 			if err == nil {

@@ -81,6 +81,9 @@ type Run struct {
 	Header     int64  `json:"header"`          // bytes before the first group or page, which every reader needs
 	// Groups says where each key group lies that is to be read; the run may have more.
 	Groups Groups `json:"groups,omitempty"`
+	// Lenders are sections, of heaps of other subtasks, in which some pages of a heap's
+	// run lie.
+	Lenders []Section `json:"lenders,omitempty"`
 }
 
 // Section is a part of a pack: where its bytes are and what they hash to.
@@ -135,6 +138,9 @@ func (m *Manifest) eachSection(visit func(*Section)) {
 			}
 			for r := range s.Heap {
 				visit(&s.Heap[r].Section)
+				for l := range s.Heap[r].Lenders {
+					visit(&s.Heap[r].Lenders[l])
+				}
 			}
 			if s.Tables != nil {
 				visit(s.Tables)

@@ -46,6 +46,7 @@ type attempt struct {
 	staged  map[id.Subtask][][]byte                  // transactions that sinks here prepared and nobody committed: guarded by mu
 	keepers map[id.Subtask]*keeper                   // guarded by mu
 	heaps   map[id.Subtask]*heapKeeper               // guarded by mu
+	pools   map[string]*heapPool                     // of operators that keep heaps: guarded by mu
 	uploads map[uint64]map[*share]context.CancelFunc // that are going on, by checkpoint: guarded by mu
 	before  time.Duration                            // that records flowed before the checkpoint, by the generators' schedule; set by takeUp
 	restore *snapshots.Manifest                      // nil: from nothing; set by takeUp
@@ -57,7 +58,7 @@ func newAttempt(w *Worker, p cluster.Prepare) *attempt {
 		ref: p.AttemptRef, plan: p.Plan, from: p.Restore, workers: p.Workers, worker: w,
 		readied: make(chan struct{}), stopped: make(chan struct{}),
 		metrics: map[id.Subtask]*guestMetrics{}, staged: map[id.Subtask][][]byte{},
-		keepers: map[id.Subtask]*keeper{}, heaps: map[id.Subtask]*heapKeeper{}, uploads: map[uint64]map[*share]context.CancelFunc{},
+		keepers: map[id.Subtask]*keeper{}, heaps: map[id.Subtask]*heapKeeper{}, pools: map[string]*heapPool{}, uploads: map[uint64]map[*share]context.CancelFunc{},
 	}
 	for i, name := range p.Workers {
 		if name == w.config.Name {

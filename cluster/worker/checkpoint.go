@@ -75,7 +75,7 @@ func (a *attempt) upload(ctx context.Context, m *share, c task.Checkpoint, parts
 	}
 	_, err := a.folder().WritePack(ctx, pack, func(w *snapshots.PackWriter) error {
 		for i := range c.Parts {
-			if err := a.writePart(ctx, w, m, &c.Parts[i], &parts[i].Subtask); err != nil {
+			if err := a.writePart(ctx, w, m, c.Number, &c.Parts[i], &parts[i].Subtask); err != nil {
 				return fmt.Errorf("write state of %s[%d]: %w", c.Parts[i].Operator, m.subtask, err)
 			}
 		}
@@ -93,7 +93,7 @@ func (a *attempt) upload(ctx context.Context, m *share, c task.Checkpoint, parts
 	return err
 }
 
-func (a *attempt) writePart(ctx context.Context, w *snapshots.PackWriter, m *share, p *task.Part, to *snapshots.Subtask) error {
+func (a *attempt) writePart(ctx context.Context, w *snapshots.PackWriter, m *share, checkpoint uint64, p *task.Part, to *snapshots.Subtask) error {
 	if p.Keyed != nil {
 		k, err := a.keeper(id.Subtask{Operator: p.Operator, Index: m.subtask})
 		if err != nil {
@@ -112,7 +112,7 @@ func (a *attempt) writePart(ctx context.Context, w *snapshots.PackWriter, m *sha
 		}
 	}
 	if p.Heap != nil {
-		if err := a.writeHeap(ctx, w, m, p, to); err != nil {
+		if err := a.writeHeap(ctx, w, m, checkpoint, p, to); err != nil {
 			return err
 		}
 	}
@@ -130,12 +130,14 @@ func (a *attempt) writePart(ctx context.Context, w *snapshots.PackWriter, m *sha
 // giveUp ends what is being uploaded for a checkpoint that will never be.
 func (a *attempt) giveUp(checkpoint uint64) {
 	a.command(task.Command{Kind: task.Abort, Checkpoint: checkpoint})
+	a.endHeaps(checkpoint, false)
 	a.endUploads(checkpoint)
 }
 
 // complete tells the tasks that later snapshots may build on a checkpoint.
 func (a *attempt) complete(checkpoint uint64) {
 	a.command(task.Command{Kind: task.Confirm, Checkpoint: checkpoint})
+	a.endHeaps(checkpoint, true)
 	a.endUploads(checkpoint)
 }
 

@@ -37,11 +37,15 @@ func (h *heap) Confirm(checkpoint uint64) {
 // heapKeeper knows where the heap of a subtask lies in the store.
 type heapKeeper struct {
 	*keeper
+	subtask int
+	pool    *heapPool
 	mu      sync.Mutex
 	damaged bool // what is there can't be read: guarded by mu
 }
 
-func newHeapKeeper() *heapKeeper { return &heapKeeper{keeper: newKeeper()} }
+func newHeapKeeper(subtask int, pool *heapPool) *heapKeeper {
+	return &heapKeeper{keeper: newKeeper(), subtask: subtask, pool: pool}
+}
 
 func (k *heapKeeper) mustCopy() bool {
 	k.mu.Lock()
@@ -53,9 +57,9 @@ func (k *heapKeeper) mustCopy() bool {
 
 // write writes a snapshot. When a base is due, the snapshot is merged with the runs that
 // it builds on: the task does not stand still for that.
-func (k *heapKeeper) write(ctx context.Context, from snapshots.Folder, s state.Snapshot, w io.Writer) (state.RunInfo, error) {
-	if !k.full() {
-		return s.Write(w)
+func (k *heapKeeper) write(ctx context.Context, from snapshots.Folder, s *host.HeapSnapshot, whole bool, places host.PagePlaces, w io.Writer) (state.RunInfo, error) {
+	if !whole || s.Since() == 0 {
+		return s.WriteSharing(w, places)
 	}
 	pipe, out := io.Pipe()
 	written := make(chan struct{})
@@ -68,7 +72,7 @@ func (k *heapKeeper) write(ctx context.Context, from snapshots.Folder, s state.S
 		pipe.Close()
 		<-written
 	}()
-	info, err := k.merge(ctx, from, pipe, w)
+	info, err := k.merge(ctx, from, pipe, places, w)
 	if errors.Is(err, fault.ErrCorrupt) {
 		k.mu.Lock()
 		k.damaged = true
@@ -78,22 +82,29 @@ func (k *heapKeeper) write(ctx context.Context, from snapshots.Folder, s state.S
 	return info, err
 }
 
-func (k *heapKeeper) merge(ctx context.Context, from snapshots.Folder, newest io.Reader, w io.Writer) (info state.RunInfo, err error) {
-	last, err := host.NewHeapReader(newest)
+func (k *heapKeeper) merge(ctx context.Context, from snapshots.Folder, newest io.Reader, places host.PagePlaces, w io.Writer) (info state.RunInfo, err error) {
+	last, err := host.NewHeapReader(newest, nil)
 	if err != nil {
 		return info, err
 	}
+	runs := k.consists(last.Head.Since)
+	kept := from.OpenHeap(ctx, runs)
 	var readers []*host.HeapReader
-	for _, r := range k.consists(last.Head.Since) {
-		in := from.OpenSection(ctx, r.Section)
+	for n := range runs {
+		in := kept.Open(n)
 		defer in.Close()
-		reader, err := host.NewHeapReader(in)
+		reader, err := host.NewHeapReader(in, lenders(kept, n))
 		if err != nil {
 			return info, err
 		}
 		readers = append(readers, reader)
 	}
-	return host.MergeHeap(w, append(readers, last))
+	return host.MergeHeap(w, append(readers, last), places)
+}
+
+// lenders opens what lends pages to a run of a heap.
+func lenders(kept *snapshots.HeapRuns, run int) host.Lenders {
+	return func(number uint32) (host.Lender, error) { return kept.Lender(run, number) }
 }
 
 // consists are the runs of a confirmed checkpoint, oldest first.
@@ -107,7 +118,7 @@ func (k *keeper) consists(checkpoint uint64) (runs []snapshots.Run) {
 }
 
 // writeHeap writes the image of an operator's instance into a pack.
-func (a *attempt) writeHeap(ctx context.Context, w *snapshots.PackWriter, m *share, p *task.Part, to *snapshots.Subtask) error {
+func (a *attempt) writeHeap(ctx context.Context, w *snapshots.PackWriter, m *share, checkpoint uint64, p *task.Part, to *snapshots.Subtask) error {
 	at := id.Subtask{Operator: p.Operator, Index: m.subtask}
 	a.mu.Lock()
 	k := a.heaps[at]
@@ -115,15 +126,47 @@ func (a *attempt) writeHeap(ctx context.Context, w *snapshots.PackWriter, m *sha
 	if k == nil {
 		return fault.Corruptf("%s has no heap", at)
 	}
+	taken, ok := p.Heap.(*host.HeapSnapshot)
+	if !ok {
+		return fault.Corruptf("%s has no image", at)
+	}
+	whole := taken.Since() == 0 || k.full()
+	places := k.pool.places(k, checkpoint, taken.Since(), whole)
 	var info state.RunInfo
 	section, err := w.Section(p.Operator+"/heap", func(w io.Writer) (err error) {
-		info, err = k.write(ctx, a.folder(), p.Heap, w)
+		info, err = k.write(ctx, a.folder(), taken, whole, places, w)
 		return err
 	})
+	places.written(section, err)
+	if err != nil {
+		return err
+	}
+	borrowed, err := places.borrowed(ctx)
 	if err == nil {
-		to.Heap, err = k.written(info, section)
+		to.Heap, err = k.written(info, section, borrowed...)
 	}
 	return err
+}
+
+// heapPool is that of an operator.
+func (a *attempt) heapPool(operator string) *heapPool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	p := a.pools[operator]
+	if p == nil {
+		p = newHeapPool()
+		a.pools[operator] = p
+	}
+	return p
+}
+
+// endHeaps tells all heaps what became of a checkpoint.
+func (a *attempt) endHeaps(checkpoint uint64, complete bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, p := range a.pools {
+		p.end(checkpoint, complete)
+	}
 }
 
 // restoreHeap makes an instance that goes on where its image was taken; nil if there is
@@ -141,11 +184,14 @@ func (o *opener) restoreHeap(ctx context.Context, op *graph.Operator, subtask in
 		}
 		return nil, nil
 	}
-	var runs []io.Reader
-	for _, r := range share.Heap {
-		in := a.folder().OpenSection(ctx, r.Section)
+	pool, kept := a.heapPool(op.Name), a.folder().OpenHeap(ctx, share.Heap)
+	var runs []host.HeapRun
+	for n, r := range share.Heap {
+		in := kept.Open(n)
 		defer in.Close()
-		runs = append(runs, in)
+		runs = append(runs, host.HeapRun{Reader: in, Lent: lenders(kept, n), Stored: func(sum host.PageSum, offset int64) {
+			pool.restored(sum, heapPlace{r.Checkpoint, offset, subtask})
+		}})
 	}
 	return o.modules[op.Module.SHA256].RestoreHeap(ctx, c, runs)
 }
@@ -153,7 +199,7 @@ func (o *opener) restoreHeap(ctx context.Context, op *graph.Operator, subtask in
 // keepHeap has an instance's image taken with every checkpoint.
 func (o *opener) keepHeap(k *kept, i *host.Instance, op *graph.Operator, subtask int, restored bool) error {
 	a := o.attempt
-	base, keeper := uint64(0), newHeapKeeper()
+	base, keeper := uint64(0), newHeapKeeper(subtask, a.heapPool(op.Name))
 	if restored {
 		base = a.restore.Checkpoint
 		keeper.goOn(a.restore.Operator(op.Name).Subtasks[subtask].Heap)
@@ -171,6 +217,7 @@ func (o *opener) keepHeap(k *kept, i *host.Instance, op *graph.Operator, subtask
 		log.Info("heaps are kept")
 	})
 	k.Heap = &heap{h, keeper}
+	keeper.pool.join(keeper)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.heaps[id.Subtask{Operator: op.Name, Index: subtask}] = keeper

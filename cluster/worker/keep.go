@@ -47,10 +47,10 @@ func (k *keeper) full() bool {
 	return k.chain.Full()
 }
 
-// written takes a run that is in the store, and lists what its checkpoint consists of,
-// oldest first.
-func (k *keeper) written(info state.RunInfo, in snapshots.Section) ([]snapshots.Run, error) {
-	run := snapshots.Run{Section: in, Checkpoint: info.Checkpoint, Since: info.Since, Header: info.Header}
+// written takes a run that is in the store, with what it borrows from, and lists what its
+// checkpoint consists of, oldest first.
+func (k *keeper) written(info state.RunInfo, in snapshots.Section, lenders ...snapshots.Section) ([]snapshots.Run, error) {
+	run := snapshots.Run{Section: in, Checkpoint: info.Checkpoint, Since: info.Since, Header: info.Header, Lenders: lenders}
 	for _, g := range info.Groups {
 		run.Groups = append(run.Groups, snapshots.GroupOffset{Group: g.Group, Offset: g.Offset, Length: g.Length})
 	}

@@ -19,7 +19,8 @@ type heapSize struct {
 	Module   string    `json:"module"` // SHA-256
 	Memory   int64     `json:"memory"` // bytes
 	Kept     int64     `json:"kept"`   // bytes of pages that are neither zero nor as the module begins
-	Stored   int64     `json:"stored"` // bytes in packs
+	Lent     int64     `json:"lent"`   // bytes of them that lie in another place, and only once
+	Stored   int64     `json:"stored"` // bytes in packs, of its own runs
 	Runs     []heapRun `json:"runs"`   // that it consists of, oldest first
 }
 
@@ -30,6 +31,7 @@ type heapRun struct {
 	Memory     int64  `json:"memory"`          // bytes, at that time
 	Written    int64  `json:"written"`         // bytes before compression
 	Stored     int64  `json:"stored"`
+	Lenders    int    `json:"lenders,omitempty"` // runs of other subtasks that it has pages in
 }
 
 // heap opens the heap of a subtask, folded; nil if it has none.
@@ -45,16 +47,17 @@ func (s *snapshot) heap(ctx context.Context, o *snapshots.Operator, subtask int)
 		return nil, size, done, nil
 	}
 	var readers []*host.HeapReader
-	for _, run := range o.Subtasks[subtask].Heap {
-		in := s.folder.OpenSection(ctx, run.Section)
+	kept := s.folder.OpenHeap(ctx, o.Subtasks[subtask].Heap)
+	for n, run := range o.Subtasks[subtask].Heap {
+		in := kept.Open(n)
 		open = append(open, in)
-		r, err := host.NewHeapReader(in)
+		r, err := host.NewHeapReader(in, func(number uint32) (host.Lender, error) { return kept.Lender(n, number) })
 		if err != nil {
 			return nil, nil, done, fmt.Errorf("read heap of %s[%d]: %w", o.Name, subtask, err)
 		}
 		readers = append(readers, r)
 		size.Stored += run.Stored
-		size.Runs = append(size.Runs, heapRun{run.Checkpoint, run.Since, int64(r.Head.Memory) << 16, run.Length, run.Stored})
+		size.Runs = append(size.Runs, heapRun{run.Checkpoint, run.Since, int64(r.Head.Memory) << 16, run.Length, run.Stored, len(run.Lenders)})
 	}
 	fold, err := host.FoldHeap(readers)
 	if err != nil {
@@ -69,7 +72,7 @@ func (s *snapshot) heaps(ctx context.Context, o *snapshots.Operator) (all []*hea
 	for i := range o.Subtasks {
 		fold, size, done, err := s.heap(ctx, o, i)
 		if err == nil && fold != nil {
-			err = eachPage(fold, func(p heapPage) { size.Kept += int64(len(p.bytes)) })
+			err = size.count(fold)
 			all = append(all, size)
 		}
 		done()
@@ -80,32 +83,29 @@ func (s *snapshot) heaps(ctx context.Context, o *snapshots.Operator) (all []*hea
 	return all, nil
 }
 
-// heapPage is a page that is not as the module begins.
-type heapPage struct {
-	number uint32
-	bytes  []byte // none: zeros
-}
-
-func eachPage(fold *host.HeapFold, visit func(heapPage)) error {
+// count goes through the pages that are not as the module begins.
+func (s *heapSize) count(fold *host.HeapFold) error {
 	for {
-		number, kind, bytes, err := fold.Next()
+		_, kind, err := fold.Next()
 		if err == io.EOF {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if kind != host.PageBytes {
-			bytes = nil
+		if kind >= host.PageBytes {
+			s.Kept += host.HeapPage
 		}
-		visit(heapPage{number, bytes})
+		if kind == host.PageLent {
+			s.Lent += host.HeapPage
+		}
 	}
 }
 
 func (l *stateList) writeHeaps(w io.Writer) error {
-	err := writeRows(w, "OPERATOR\tSUBTASK\tMODULE\tMEMORY\tKEPT\tSTORED\tRUNS", func(row func(...any)) {
+	err := writeRows(w, "OPERATOR\tSUBTASK\tMODULE\tMEMORY\tKEPT\tLENT\tSTORED\tRUNS", func(row func(...any)) {
 		for _, h := range l.Heaps {
-			row(h.Operator, h.Subtask, h.Module[:12], size(h.Memory), size(h.Kept), size(h.Stored), len(h.Runs))
+			row(h.Operator, h.Subtask, h.Module[:12], size(h.Memory), size(h.Kept), size(h.Lent), size(h.Stored), len(h.Runs))
 		}
 	})
 	if err != nil || !l.groups {
@@ -218,41 +218,72 @@ func (d *diff) heap(ctx context.Context, name string, subtask int, a *snapshot, 
 // compare goes through both heaps at once.
 func (h *heapDiff) compare(folds [2]*host.HeapFold, regions []host.Region) error {
 	var at [2]heapPage
-	next := func(side int) error {
-		number, kind, bytes, err := folds[side].Next()
-		if err == io.EOF {
-			number, err = ^uint32(0), nil
-		}
-		if kind != host.PageBytes {
-			bytes = nil
-		}
-		at[side] = heapPage{number, bytes}
-		return err
-	}
 	for side := range at {
-		if err := next(side); err != nil {
+		if err := at[side].next(folds[side]); err != nil {
 			return err
 		}
 	}
-	for at[0].number != ^uint32(0) || at[1].number != ^uint32(0) {
+	for {
 		page := min(at[0].number, at[1].number)
-		place := uint64(page) * host.HeapPage
-		if at[0].number == at[1].number {
-			if off := differs(at[0].bytes, at[1].bytes); off >= 0 {
-				h.count(place+uint64(off), regions)
-			}
-		} else {
-			h.count(place, regions)
+		if page == lastPage {
+			return nil
+		}
+		off, err := at[0].differs(&at[1])
+		if err != nil {
+			return err
+		}
+		if off >= 0 {
+			h.count(uint64(page)*host.HeapPage+uint64(off), regions)
 		}
 		for side := range at {
 			if at[side].number == page {
-				if err := next(side); err != nil {
+				if err := at[side].next(folds[side]); err != nil {
 					return err
 				}
 			}
 		}
 	}
-	return nil
+}
+
+// heapPage is a page that is not as the module begins; lastPage is behind all.
+type heapPage struct {
+	fold   *host.HeapFold
+	number uint32
+	kind   host.PageKind
+}
+
+const lastPage = ^uint32(0)
+
+func (p *heapPage) next(fold *host.HeapFold) (err error) {
+	p.fold = fold
+	if p.number, p.kind, err = fold.Next(); err == io.EOF {
+		p.number, err = lastPage, nil
+	}
+	return err
+}
+
+// differs is where two pages first do, of what two heaps have next; below 0: nowhere.
+func (p *heapPage) differs(other *heapPage) (int, error) {
+	if p.number != other.number {
+		return 0, nil
+	}
+	if p.kind >= host.PageBytes && other.kind >= host.PageBytes && p.fold.Sum() == other.fold.Sum() {
+		return -1, nil
+	}
+	a, err := p.bytes()
+	if err != nil {
+		return 0, err
+	}
+	b, err := other.bytes()
+	return differs(a, b), err
+}
+
+// bytes are nil for zeros.
+func (p *heapPage) bytes() ([]byte, error) {
+	if p.kind < host.PageBytes {
+		return nil, nil
+	}
+	return p.fold.Bytes()
 }
 
 // differs is the first place where two pages do; below 0: nowhere.
