@@ -31,17 +31,21 @@ func setBytes(b *[]byte, p unsafe.Pointer, at, n int) {
 
 func setLen(b *[]byte, n int) { (*sliceHeader)(unsafe.Pointer(b)).len = n }
 
+// putShort writes n bytes, 8 to 16 of them, as two words that may overlap.
+func putShort(p unsafe.Pointer, at int, from unsafe.Pointer, n int) {
+	first, last := get64(from, 0), get64(from, n-8)
+	put64(p, at, first)
+	put64(p, at+n-8, last)
+}
+
 // put writes b, which fits. Short ones are written out: a call of memmove costs more, and
 // so do loops.
 func put(p unsafe.Pointer, at int, b []byte) {
-	from, n := dataOf(b), len(b)
-	if n >= 8 && n <= 16 {
-		first, last := get64(from, 0), get64(from, n-8)
-		put64(p, at, first)
-		put64(p, at+n-8, last)
+	if n := len(b); n >= 8 && n <= 16 {
+		putShort(p, at, dataOf(b), n)
 		return
 	}
 	var to []byte
-	setBytes(&to, p, at, n)
+	setBytes(&to, p, at, len(b))
 	copy(to, b)
 }

@@ -16,6 +16,7 @@ type store struct {
 
 	entries []storeEntry
 	slots   []int32 // index + 1 in entries; open addressing
+	easy    int     // so many entries fit before slots or entries grow
 	places  []int32 // of the batch's records: their entries, table by table
 	placed  bool
 	log     []byte // operations to be done before anything else is read
@@ -128,6 +129,7 @@ func (s *store) grow() {
 		}
 		s.slots[at] = int32(n + 1)
 	}
+	s.easy = min(len(s.slots)/2, cap(s.entries))
 }
 
 // note adds an operation to the log.
@@ -145,14 +147,7 @@ func (s *store) note(code uint8, table int, key, sub, value []byte) {
 	put64(p, at, uint64(code)|uint64(table)<<16|uint64(len(key))<<32)
 	put64(p, at+8, uint64(len(sub))|uint64(len(value))<<32)
 	at += opHead
-	if n := len(key); n >= 8 && n <= 16 { // put, without a call
-		from := dataOf(key)
-		first, last := get64(from, 0), get64(from, n-8)
-		put64(p, at, first)
-		put64(p, at+n-8, last)
-	} else {
-		put(p, at, key)
-	}
+	put(p, at, key)
 	at += len(key)
 	if len(sub) > 0 {
 		put(p, at, sub)
@@ -181,105 +176,6 @@ func (s *store) room(least int) []byte {
 	return s.out[s.used:]
 }
 
-// fetch reads entries from first on, which are new.
-func (s *store) fetch(first int) {
-	s.flush()
-	for first < len(s.entries) {
-		end := first
-		for ; end < len(s.entries) && len(s.log) < logFull/2; end++ {
-			e := &s.entries[end]
-			s.note(opGet, e.table, e.key, e.sub, nil)
-		}
-		request := s.log
-		s.log = s.log[:0]
-		for least := 24 * (end - first); first < end; {
-			out := s.room(least)
-			said := s.context.host.State(request, out)
-			done := int(said >> 32)
-			if done == 0 {
-				least = 2 * len(out)
-				continue
-			}
-			s.used += int(uint32(said))
-			p, at, asked := dataOf(out), 0, 0
-			for ; done > 0; done-- { // the engine's answers are well-formed
-				e := s.entry(first)
-				head := get64(p, at)
-				e.version = uint32(head)
-				at += answerHead
-				if n := int(head >> 32); n != absent {
-					setBytes(&e.value, p, at, n)
-					at += n
-				}
-				asked += opHead + len(e.key) + len(e.sub)
-				first++
-			}
-			request = request[asked:]
-		}
-	}
-}
-
-// prefetch looks at a batch before it is processed.
-func (s *store) prefetch(batch []byte, r *Record) {
-	s.places = s.places[:0]
-	p := dataOf(batch)
-	var key []byte
-	for at := 0; at < len(batch); {
-		var head uint64
-		if left := len(batch) - at; left >= headerSize {
-			head = get64(p, at)
-			if !plain(head) || headerSize+head&maxKeyLen+head>>32 > uint64(left) {
-				head = 0
-			}
-		}
-		if head != 0 { // decode, without a call
-			setBytes(&key, p, at+headerSize, int(head&maxKeyLen))
-			at += headerSize + int(head&maxKeyLen) + int(head>>32)
-		} else {
-			n := r.decode(batch, at)
-			if n == 0 {
-				return // processing says so
-			}
-			key = r.Key
-			at += n
-		}
-		for _, table := range s.ahead {
-			s.places = append(s.places, s.place(table, key))
-		}
-	}
-	s.placed = true
-	s.fetch(0)
-}
-
-// place is find for the key of a record.
-func (s *store) place(table int, key []byte) int32 {
-	n := len(key)
-	if n < 8 || n > 16 || 2*len(s.entries) >= len(s.slots) || len(s.entries) == cap(s.entries) {
-		if key == nil {
-			return -1
-		}
-		index, _ := s.find(table, key, nil)
-		return index
-	}
-	p := dataOf(key)
-	first, last := get64(p, 0), get64(p, n-8)
-	h := ((uint64(table)^uint64(n))*hashFactor ^ first) * hashFactor
-	h = (h ^ h>>29 ^ last) * hashFactor
-	hash := uint32(h ^ h>>32)
-	slot := (*int32)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(s.slots)), 4*int(hash&uint32(len(s.slots)-1))))
-	if *slot != 0 {
-		index, _ := s.find(table, key, nil)
-		return index
-	}
-	index := len(s.entries)
-	*slot = int32(index + 1)
-	(*sliceHeader)(unsafe.Pointer(&s.entries)).len = index + 1
-	e := s.entry(index)
-	e.key, e.sub, e.value = key, nil, nil
-	e.table, e.hash, e.version, e.dirty = table, hash, 0, false
-	return int32(index)
-}
-
 // entry is an entry by its index, which is known to be one.
 func (s *store) entry(index int) *storeEntry {
 	return (*storeEntry)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(s.entries)), index*int(unsafe.Sizeof(storeEntry{}))))
@@ -294,11 +190,12 @@ func (s *store) fetched(place int) *storeEntry {
 func (s *store) add(slot uint32, table int, key, sub []byte, hash uint32) int32 {
 	n := len(s.entries)
 	if n == cap(s.entries) {
-		s.entries = append(s.entries, make([]storeEntry, max(n, 1024))...)
+		s.entries = append(s.entries, make([]storeEntry, max(n, 1024))...)[:n]
+		s.easy = min(len(s.slots)/2, cap(s.entries))
 	}
 	s.entries = s.entries[:n+1]
-	e := &s.entries[n] // field by field: moving a whole entry is a call on wasm
-	e.key, e.sub, e.value, e.table, e.hash, e.version, e.dirty = key, sub, nil, table, hash, 0, false
+	e := &s.entries[n] // which is zero
+	e.key, e.sub, e.table, e.hash = key, sub, table, hash
 	s.slots[slot] = int32(n + 1)
 	return int32(n)
 }
@@ -329,28 +226,12 @@ func (s *store) current(t *tableInfo, sub []byte) *storeEntry {
 
 var noBytes = []byte{}
 
-// writeBack writes what has changed.
-func (s *store) writeBack() {
-	for n := range s.entries {
-		e := &s.entries[n]
-		if !e.dirty {
-			continue
-		}
-		e.dirty = false
-		if e.value == nil {
-			s.note(opDelete, e.table, e.key, e.sub, nil)
-		} else {
-			s.note(opPut, e.table, e.key, e.sub, e.value)
-		}
-	}
-	s.flush()
-}
-
 // finish ends a call: everything is written back and forgotten.
 func (s *store) finish() {
 	s.writeBack()
 	if len(s.entries) > 0 {
 		clear(s.slots)
+		clear(s.entries)
 	}
 	s.entries, s.placed, s.used = s.entries[:0], false, 0
 }

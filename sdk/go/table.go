@@ -5,6 +5,7 @@ import (
 	"iter"
 	"math/bits"
 	"time"
+	"unsafe"
 )
 
 // Scope is what a table belongs to.
@@ -29,12 +30,14 @@ type tableInfo struct {
 	index int
 	place int // in store.ahead; -1: it is not fetched ahead
 	value bool
+	word  bool // values are as of Int64, and always were
 }
 
 // Codec turns values into bytes and back.
 type Codec[T any] struct {
 	Append func(b []byte, v T) []byte // appends to b
 	Decode func(b []byte) (T, error)  // may keep b until the call of the operator ends
+	word   bool                       // it is Int64
 }
 
 // Value is a table of one value for each key. Declare it with a name and a codec, list
@@ -56,6 +59,7 @@ type Value[T any] struct {
 
 func (v *Value[T]) info() *tableInfo {
 	v.table.name, v.table.scope, v.table.ttl, v.table.value = v.Name, v.Scope, v.TTL, true
+	v.table.word = v.Codec.word && v.Migrate == nil
 	return &v.table
 }
 
@@ -69,6 +73,10 @@ func (v *Value[T]) Get(c *Context) (value T, ok bool) {
 	}
 	if e == nil || e.value == nil {
 		return value, false
+	}
+	if v.table.word && len(e.value) == 8 {
+		n := toInt64(get64(dataOf(e.value), 0))
+		return *(*T)(unsafe.Pointer(&n)), true
 	}
 	if v.Migrate != nil {
 		return decodeEntry(c, e, &v.Codec, v.Migrate)
@@ -90,6 +98,11 @@ func (v *Value[T]) Set(c *Context, value T) {
 		e = s.current(&v.table, nil)
 	}
 	if e == nil {
+		return
+	}
+	if v.table.word && len(e.value) == 8 {
+		put64(dataOf(e.value), 0, ofInt64(*(*int64)(unsafe.Pointer(&value))))
+		e.version, e.dirty = s.version, true
 		return
 	}
 	b := e.value
@@ -257,16 +270,20 @@ var Int64 = Codec[int64]{
 			return binary.BigEndian.AppendUint64(b, uint64(v)^1<<63)
 		}
 		setLen(&b, n+8)
-		put64(dataOf(b), n, bits.ReverseBytes64(uint64(v)^1<<63))
+		put64(dataOf(b), n, ofInt64(v))
 		return b
 	},
 	Decode: func(b []byte) (int64, error) {
 		if len(b) != 8 {
 			return 0, failure("an integer of other than eight bytes; was it written by an older version?")
 		}
-		return int64(bits.ReverseBytes64(get64(dataOf(b), 0)) ^ 1<<63), nil
+		return toInt64(get64(dataOf(b), 0)), nil
 	},
+	word: true,
 }
+
+func toInt64(word uint64) int64 { return int64(bits.ReverseBytes64(word) ^ 1<<63) }
+func ofInt64(v int64) uint64    { return bits.ReverseBytes64(uint64(v) ^ 1<<63) }
 
 // String is the codec of text.
 var String = Codec[string]{
