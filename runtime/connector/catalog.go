@@ -103,8 +103,11 @@ var sources = map[string]sourceSpec{
 var sinks = map[string]sinkSpec{
 	"discard": {graph.ConnectorSpec{Doc: "drops every record"}, openDiscard, nil},
 	"file": {graph.ConnectorSpec{
-		Doc:     "files that appear, whole, when their checkpoint completes",
-		Fields:  []graph.Field{{Name: "path", Type: graph.FieldPath, Required: true, Exclusive: true, Doc: "the folder they appear in"}},
+		Doc: "files that appear, whole, when their checkpoint completes",
+		Fields: []graph.Field{
+			{Name: "path", Type: graph.FieldPath, Required: true, Exclusive: true, Doc: "the folder they appear in"},
+			{Name: "partitionBy", Type: graph.FieldString, Check: checkFolderPattern, Doc: "folders below it, by time and key: dt=%Y-%m-%d/hm=%H:%M"},
+		},
 		Formats: []string{"lines", "json"}, TwoPhase: true,
 	}, openFileSink, openFileCommitter},
 	"jetstream": {jetStreamSinkSpec, openJetStreamSink, openJetStreamCommitter},

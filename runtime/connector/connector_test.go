@@ -119,27 +119,25 @@ func TestSourcesResume(t *testing.T) {
 }
 
 func TestFileSinkCommits(t *testing.T) {
-	conntest.Sink(func(t *testing.T) conntest.Destination {
-		dir := filepath.Join(t.TempDir(), "new", "out")
-		op := sink("file", "lines", map[string]any{"path": dir})
-		d := destination(op)
-		d.Visible = func() (values []string, err error) {
-			paths, err := filepath.Glob(filepath.Join(dir, "part-*"))
-			for _, path := range paths {
-				text, readErr := os.ReadFile(path)
-				if readErr != nil {
-					return nil, readErr
+	for name, partitionBy := range map[string]string{"one folder": "", "folders": "dt=%Y-%m-%d/hm=%H:%M"} {
+		t.Run(name, func(t *testing.T) {
+			conntest.Sink(func(t *testing.T) conntest.Destination {
+				dir := filepath.Join(t.TempDir(), "new", "out")
+				d := destination(sink("file", "lines", map[string]any{"path": dir, "partitionBy": partitionBy}))
+				d.Visible = func() (values []string, err error) {
+					for _, text := range results(t, dir) {
+						values = append(values, strings.Split(strings.TrimSuffix(text, "\n"), "\n")...)
+					}
+					return values, nil
 				}
-				values = append(values, strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")...)
-			}
-			return values, err
-		}
-		d.Staged = func() (int, error) {
-			paths, err := filepath.Glob(filepath.Join(dir, ".*"))
-			return len(paths), err
-		}
-		return d
-	}).Run(t)
+				d.Staged = func() (int, error) {
+					paths, err := filepath.Glob(filepath.Join(dir, ".*"))
+					return len(paths), err
+				}
+				return d
+			}).Run(t)
+		})
+	}
 }
 
 // destination opens and ends the transactions of a two-phase sink; what a reader sees of

@@ -72,7 +72,7 @@ func (s *fileSink) lookAround() error {
 	var earlier []earlierFile
 	for _, entry := range entries {
 		part, ok := parsePart(entry.Name())
-		if !ok || part.subtask%s.c.Parallelism != s.c.Subtask.Index || s.c.Restore != nil && part.stage == visible {
+		if !ok || !s.answersFor(part) || s.c.Restore != nil && part.stage == visible {
 			continue
 		}
 		path := filepath.Join(s.dir, entry.Name())
@@ -98,9 +98,18 @@ func (s *fileSink) lookAround() error {
 			return err
 		}
 	}
+	if s.folders != nil && s.c.Restore == nil {
+		below, err := s.folders.earlier()
+		if err != nil {
+			return err
+		}
+		earlier = append(earlier, below...)
+	}
 	s.earlier = earlier
 	return nil
 }
+
+func (s *fileSink) answersFor(p part) bool { return p.subtask%s.c.Parallelism == s.c.Subtask.Index }
 
 // lock locks a file until it is closed; false if another has it. On file systems that
 // know no locks everything is free.

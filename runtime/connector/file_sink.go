@@ -15,7 +15,7 @@ import (
 )
 
 // fileSink stages what it writes at its destination, in files that begin with a dot
-// (see partName), and has the committer rename them (D5).
+// (see part), and has the committer rename them (D5).
 type fileSink struct {
 	dir     string
 	c       Context
@@ -24,8 +24,9 @@ type fileSink struct {
 	create  func(path string) (*os.File, error)
 	open    string // name of the file being written, which is locked; "" for none
 	file    *os.File
-	written bool  // the file has bytes
-	broken  error // a write that failed: part of lines may be in the file
+	written bool     // the file has bytes
+	broken  error    // a write that failed: part of lines may be in the file
+	folders *folders // nil: all goes into the folder itself
 	// earlier is, in a run from nothing, what earlier runs left of this subtask's
 	// share; it goes when the first transaction is committed.
 	earlier []earlierFile
@@ -34,12 +35,19 @@ type fileSink struct {
 const sinkBuffer = 256 << 10
 
 func openFileSink(ctx context.Context, op *graph.Operator, c Context) (operator.Sink, error) {
-	dir, err := sinkFolder(op)
-	if err != nil {
+	var with fileSettings
+	if err := settings(op, &with); err != nil {
 		return nil, err
 	}
-	s := &fileSink{dir: dir, c: c, lines: lines{encode: encoderOf(op.Format.Encode)}, create: createNew}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	s := &fileSink{dir: with.Path, c: c, lines: lines{encode: encoderOf(op.Format.Encode)}, create: createNew}
+	if with.PartitionBy != "" {
+		pattern, err := parseFolderPattern(with.PartitionBy)
+		if err != nil {
+			return nil, fmt.Errorf("open sink: partitionBy %w", err)
+		}
+		s.folders = &folders{sink: s, pattern: pattern, files: map[string]*folderFile{}}
+	}
+	if err := os.MkdirAll(s.dir, 0o777); err != nil {
 		return nil, s.failed("make folder", err)
 	}
 	// A folder that can't be written to is told before the first record is read.
@@ -49,12 +57,9 @@ func openFileSink(ctx context.Context, op *graph.Operator, c Context) (operator.
 	return s, nil
 }
 
-func sinkFolder(op *graph.Operator) (string, error) {
-	var with struct {
-		Path string `json:"path"`
-	}
-	err := settings(op, &with)
-	return with.Path, err
+type fileSettings struct {
+	Path        string `json:"path"`
+	PartitionBy string `json:"partitionBy"`
 }
 
 func createNew(path string) (*os.File, error) {
@@ -84,11 +89,20 @@ func nonce() string {
 }
 
 func (s *fileSink) Write(batch []byte) error {
+	if s.folders != nil {
+		if s.broken == nil {
+			s.broken = s.folders.write(batch)
+		}
+		return s.broken
+	}
 	return s.lines.write(batch, sinkBuffer, s.Flush)
 }
 
 // Flush hands what is encoded to the operating system.
 func (s *fileSink) Flush() error {
+	if s.folders != nil && s.broken == nil {
+		s.broken = s.folders.flush()
+	}
 	if s.broken != nil || len(s.lines.text) == 0 {
 		return s.broken
 	}
@@ -116,6 +130,12 @@ func (s *fileSink) Prepare(checkpoint uint64) (operator.Transaction, error) {
 			return nil, err
 		}
 	}
+	if s.folders != nil {
+		var err error
+		if t.Parts, err = s.folders.settle(checkpoint); err != nil {
+			return nil, err
+		}
+	}
 	if len(s.earlier) > 0 {
 		if err := s.acts.next(); err != nil {
 			return nil, err
@@ -125,7 +145,7 @@ func (s *fileSink) Prepare(checkpoint uint64) (operator.Transaction, error) {
 			return nil, err
 		}
 	}
-	if t.Staged == "" && t.Marker == "" {
+	if t.Staged == "" && len(t.Parts) == 0 && t.Marker == "" {
 		return nil, nil
 	}
 	if err := s.acts.next(); err != nil {
@@ -140,10 +160,15 @@ func (s *fileSink) Prepare(checkpoint uint64) (operator.Transaction, error) {
 // settle makes the open file durable under the name of what is prepared. The next one
 // is opened before, so that there is never a time without a lock.
 func (s *fileSink) settle(name string) error {
-	file, open := s.file, filepath.Join(s.dir, s.open)
+	file := s.file
 	if err := s.begin(); err != nil {
 		return err
 	}
+	return s.seal(file, name)
+}
+
+// seal makes a file durable under another name.
+func (s *fileSink) seal(file *os.File, name string) error {
 	if err := s.acts.next(); err != nil {
 		return errors.Join(err, file.Close())
 	}
@@ -155,10 +180,10 @@ func (s *fileSink) settle(name string) error {
 		if err := s.acts.next(); err != nil {
 			return err
 		}
-		what, err = "rename file", os.Rename(open, filepath.Join(s.dir, name))
+		what, err = "rename file", os.Rename(file.Name(), filepath.Join(s.dir, name))
 	}
 	if err != nil {
-		os.Remove(open)
+		os.Remove(file.Name())
 		return s.failed(what, err)
 	}
 	return nil
@@ -200,7 +225,11 @@ func (s *fileSink) drop() error {
 // Close drops what was not prepared.
 func (s *fileSink) Close() error {
 	s.lines.text = nil
-	if err := s.drop(); err != nil {
+	err := s.drop()
+	if s.folders != nil {
+		err = errors.Join(err, s.folders.drop())
+	}
+	if err != nil {
 		return s.failed("remove file", err)
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -151,8 +152,14 @@ func FuzzPositions(f *testing.F) {
 
 func FuzzTransaction(f *testing.F) {
 	f.Add([]byte(`{"checkpoint":1,"subtask":2,"staged":".part-00000000000000000001-00002-3.4-0123456789abcdef"}`))
+	f.Add([]byte(`{"checkpoint":1,"parts":[{"folder":"a/b","staged":".part-00000000000000000001-00000-3.4-0123456789abcdef"}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		tx, err := readTransaction(text)
+		for _, part := range tx.Parts {
+			if err == nil && (strings.ContainsAny(part.Staged, "/\\") || !strings.HasPrefix(path.Clean("/dir/"+part.Folder)+"/", "/dir/")) {
+				t.Errorf("%s leads out of the folder", text)
+			}
+		}
 		if err == nil && strings.ContainsAny(tx.Staged+tx.Marker, "/\\") {
 			t.Errorf("%s leads out of the folder", text)
 		}

@@ -86,8 +86,8 @@ func (h *harness) open(subtask, parallelism int, restored bool) operator.TwoPhas
 func (h *harness) write(sink operator.TwoPhaseSink, values ...string) {
 	h.t.Helper()
 	var b record.Builder
-	for _, v := range values {
-		b.Append(record.KeyAbsent, 0, nil, []byte(v))
+	for i, v := range values { // each has a minute of its own, for sinks that look at the time
+		b.Append(record.KeyAbsent, int64(i)*60_000, nil, []byte(v))
 	}
 	if err := errors.Join(sink.Write(b.Bytes()), sink.Flush()); err != nil {
 		h.t.Fatalf("write: %v", err)
