@@ -39,5 +39,5 @@ func TestMetricsAreServedWhileAJobRuns(t *testing.T) {
 		}
 	}
 	signalTo(t, p.cmd.Process.Pid, syscall.SIGINT)
-	p.wait(t, 10*time.Second)
+	p.wait(t, 30*time.Second)
 }

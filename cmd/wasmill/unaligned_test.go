@@ -98,7 +98,7 @@ func TestUnalignedCheckpointsKeepWhatIsInFlight(t *testing.T) {
 					break
 				}
 				signalTo(t, p.cmd.Process.Pid, syscall.SIGKILL)
-				p.wait(t, 10*time.Second)
+				p.wait(t, 30*time.Second)
 				if strikes == 0 {
 					refusesAnotherParallelism(t, job, store)
 				}
@@ -119,7 +119,7 @@ func refusesAnotherParallelism(t *testing.T, job, store string) {
 		t.Error("nothing was in flight: the test shows nothing")
 	}
 	p := start(t, job, store, "--from", "latest", "--parallelism", "3")
-	code, said := p.wait(t, 10*time.Second), p.stderr.String()
+	code, said := p.wait(t, 30*time.Second), p.stderr.String()
 	if code != exitRefused || !strings.Contains(said, "is unaligned") || !strings.Contains(said, "restore at parallelism 2") {
 		t.Errorf("exit code %d, want %d:\n%s", code, exitRefused, said)
 	}
