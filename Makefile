@@ -16,7 +16,7 @@ run: build guests-quakes ## the main example: a week's strong earthquakes; needs
 	@echo; echo "$$(cat examples/quakes/out/part-* | wc -l) strong earthquakes in examples/quakes/out"
 
 test: guests ## every test, the SDKs' included (guests.mk)
-	$(GO) test -timeout 9m ./...
+	$(GO) test -timeout 30m ./...
 
 FUZZTIME ?= 10s
 fuzz: ## every fuzz target for FUZZTIME

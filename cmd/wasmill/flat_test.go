@@ -128,20 +128,13 @@ operators:
 		}
 		return state.Last
 	}
-	var early, late usageNow
-	for started, third := time.Now(), lasts/3; ; {
+	var all []usageNow // after every ten checkpoints
+	for started := time.Now(); time.Since(started) < lasts || len(all) < 12 || restarts.Load() < 3; {
 		before := completed()
 		waitUntil(t, "checkpoints complete", func() bool { return completed() >= before+10 })
-		u := look(t, folder, l.dataDir)
-		if time.Since(started) < 2*third {
-			early = most(early, u)
-		} else {
-			late = most(late, u)
-		}
-		if time.Since(started) > lasts {
-			break
-		}
+		all = append(all, look(t, folder, l.dataDir))
 	}
+	early, late := most(all[:len(all)*2/3]), most(all[len(all)*2/3:])
 	last := completed()
 	cancel()
 	if err := <-done; err != nil {
@@ -150,9 +143,6 @@ operators:
 	t.Logf("%d checkpoints, %d restarts", last, restarts.Load())
 	t.Logf("before: %s", early)
 	t.Logf("after:  %s", late)
-	if restarts.Load() < 3 {
-		t.Error("the job hardly ever restarted: the test shows nothing")
-	}
 	for _, c := range []struct {
 		what          string
 		before, after int64
@@ -171,9 +161,13 @@ operators:
 	}
 }
 
-func most(a, b usageNow) usageNow {
-	return usageNow{
-		goroutines: max(a.goroutines, b.goroutines), files: max(a.files, b.files), objects: max(a.objects, b.objects),
-		left: max(a.left, b.left), heap: max(a.heap, b.heap), resident: max(a.resident, b.resident),
+// most is the highest of each figure.
+func most(all []usageNow) (m usageNow) {
+	for _, u := range all {
+		m = usageNow{
+			goroutines: max(m.goroutines, u.goroutines), files: max(m.files, u.files), objects: max(m.objects, u.objects),
+			left: max(m.left, u.left), heap: max(m.heap, u.heap), resident: max(m.resident, u.resident),
+		}
 	}
+	return m
 }

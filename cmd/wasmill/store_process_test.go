@@ -243,7 +243,7 @@ func TestObjectsAreBounded(t *testing.T) {
 			t.Parallel()
 			settings := `
 checkpoint: {interval: 10ms, retain: {count: 2}}`
-			p := start(t, counting(t, "bounded", t.TempDir(), settings, 300_000), url, "--workers", "2")
+			p := start(t, counting(t, "bounded", t.TempDir(), settings, 100_000_000), url, "--workers", "2") // more than it comes to
 			store := opened(t, url)
 			most := 0
 			waitUntil(t, "60 checkpoints complete", func() bool {
