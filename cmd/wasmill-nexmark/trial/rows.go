@@ -30,7 +30,18 @@ type reading struct {
 // counts is the last row of each key, if it was not deleted.
 func ReadRows(path string) (Rows, error) {
 	r := reading{Rows{}, map[string]string{}}
-	err := filepath.WalkDir(path, func(file string, d fs.DirEntry, err error) error {
+	if err := eachFile(path, r.file); err != nil {
+		return nil, err
+	}
+	for _, row := range r.keyed {
+		r.plain[row]++
+	}
+	return r.plain, nil
+}
+
+// eachFile visits a file, or all below a folder.
+func eachFile(path string, visit func(path string) error) error {
+	return filepath.WalkDir(path, func(file string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return fmt.Errorf("read rows: %w", err)
@@ -39,15 +50,8 @@ func ReadRows(path string) (Rows, error) {
 		case d.IsDir():
 			return nil
 		}
-		return r.file(file)
+		return visit(file)
 	})
-	if err != nil {
-		return nil, err
-	}
-	for _, row := range r.keyed {
-		r.plain[row]++
-	}
-	return r.plain, nil
 }
 
 func (r *reading) file(path string) error {

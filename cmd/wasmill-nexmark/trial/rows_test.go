@@ -93,3 +93,37 @@ func TestReadRowsRefuses(t *testing.T) {
 		})
 	}
 }
+
+func TestBidsOfBidders(t *testing.T) {
+	got, err := bidsOfBidders(Rows{
+		`{"bid_count":2,"bidder":7,"endtime":10,"starttime":0}`:  1,
+		`{"bid_count":3,"bidder":7,"endtime":20,"starttime":10}`: 2,
+		`{"bid_count":1,"bidder":8,"endtime":20,"starttime":10}`: 1,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Compare(got, Rows{"7: 8": 1, "8: 1": 1}); err != nil {
+		t.Error(err)
+	}
+	if _, err := bidsOfBidders(Rows{`{"bidder":7}`: 1}); err == nil {
+		t.Error("a row without a count is taken")
+	}
+}
+
+func TestCheckFolders(t *testing.T) {
+	const last, next = `{"dateTime":1772409599999}`, `{"dateTime":1772409600000}` // of a day
+	right := map[string]string{"dt=2026-03-01/hm=23:59/part-1": last + "\n" + last, "dt=2026-03-02/hm=00:00/part-1": next}
+	if err := checkFolders(write(t, right)); err != nil {
+		t.Error(err)
+	}
+	for name, files := range map[string]map[string]string{
+		"another minute's": {"dt=2026-03-01/hm=23:59/part-1": last + "\n" + next},
+		"no folder":        {"part-1": last},
+		"no time":          {"dt=2026-03-01/hm=23:59/part-1": `{}`},
+	} {
+		if err := checkFolders(write(t, files)); err == nil {
+			t.Errorf("%s: nothing is wrong", name)
+		}
+	}
+}

@@ -70,6 +70,12 @@ func (l Lab) Run(ctx context.Context, t Trial) error {
 	if err := t.Query.compare(out, l.expected(t.Query)); err != nil {
 		return fmt.Errorf("run %s: %w", t, err)
 	}
+	if !t.Query.Files {
+		return nil
+	}
+	if err := checkFolders(out); err != nil {
+		return fmt.Errorf("run %s: %w", t, err)
+	}
 	return nil
 }
 
