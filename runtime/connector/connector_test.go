@@ -83,9 +83,10 @@ func lines(n int, of string) string {
 func TestSourcesResume(t *testing.T) {
 	dir := write(t, map[string]string{
 		"a.txt": lines(11, "a%d"), "b.txt": "", "c.txt": "\n\r\nx\r\nlast", "d.txt": lines(9, "d%d") + strings.Repeat("long", 9) + "\nend\n",
-		"a.csv":  "n,text\n1,one\n2,\"t,\"\"w\nthree\"\n\nbad\n3,\"open\n4,four\n",
-		"b.csv":  "n,text\n5,five\n6,six",
-		"a.json": "{\"t\":1,\"k\":\"x\"}\n\n  \n{\"t\":2}\nno\n{\"t\":3,\"k\":4}\n",
+		"a.csv":     "n,text\n1,one\n2,\"t,\"\"w\nthree\"\n\nbad\n3,\"open\n4,four\n",
+		"b.csv":     "n,text\n5,five\n6,six",
+		"events.gz": zipped(t, lines(68, `{"type":"bid","auction":%d,"bidder":2,"price":3,"channel":"c","url":"u","dateTime":4,"extra":"e"}`)+"\n{}\n\n{}\n"+bid),
+		"a.json":    "{\"t\":1,\"k\":\"x\"}\n\n  \n{\"t\":2}\nno\n{\"t\":3,\"k\":4}\n",
 	})
 	generator := func(records, rate int64) *graph.Operator {
 		return source("generator", graph.Format{}, map[string]any{"records": records, "rate": rate, "keys": 5, "valueSize": 20, "seed": 1})
@@ -106,6 +107,9 @@ func TestSourcesResume(t *testing.T) {
 		{"values", source("values", graph.Format{Decode: "lines"}, map[string]any{"records": values}), 20},
 		{"generator", generator(31, 0), 31},
 		{"generator with a rate", generator(31, 1e8), 31},
+		{"nexmark", nexmark(map[string]any{"events": 70}), 70},
+		{"nexmark with a schedule", nexmark(map[string]any{"events": 30, "rate": 1e8, "speed": "scheduled"}), 30},
+		{"nexmark, file", nexmarkFile(filepath.Join(dir, "events.gz")), 71},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			conntest.Source{

@@ -52,7 +52,7 @@ func (s *nexmarkFile) open(maxLine int) error {
 		if err != nil {
 			return placed(s.path, "", &fileError{err})
 		}
-		in = zip
+		in = zipReader{zip}
 	}
 	s.scan = newScanner(in, maxLine)
 	return nil
@@ -110,7 +110,7 @@ func (s *nexmarkFile) read(most int) (operator.Status, error) {
 		case err == errLater:
 			return operator.More, nil
 		default:
-			return operator.End, placed(s.path, "", err)
+			return operator.End, s.readError(err)
 		}
 		if own {
 			*next += nexmarkParts
@@ -118,6 +118,13 @@ func (s *nexmarkFile) read(most int) (operator.Status, error) {
 		}
 	}
 	return operator.More, nil
+}
+
+func (s *nexmarkFile) readError(err error) error {
+	if fileErr := (*fileError)(nil); errors.As(err, &fileErr) {
+		return placed(s.path, fileErr.hint(), fileErr)
+	}
+	return err
 }
 
 // line reads the next line, and gives it out if it is the subtask's own.
@@ -166,6 +173,17 @@ func (s *nexmarkFile) Position() []operator.Split {
 		splits[i].Position += ":" + strconv.FormatInt(s.size, 10)
 	}
 	return splits
+}
+
+// zipReader marks the errors of what is compressed as such of the file.
+type zipReader struct{ zip *gzip.Reader }
+
+func (r zipReader) Read(p []byte) (int, error) {
+	n, err := r.zip.Read(p)
+	if fileErr := (*fileError)(nil); err != nil && err != io.EOF && !errors.As(err, &fileErr) {
+		err = &fileError{err}
+	}
+	return n, err
 }
 
 func (s *nexmarkFile) Close() error { return s.file.Close() }

@@ -101,7 +101,7 @@ func (d *draw) addBid(out []byte, timestamp int64) []byte {
 	r = d.random.next()
 	price := m.prices.price(uint32(r))
 	extra := bidShortest + below(uint32(r>>32), bidSpread)
-	place := d.random.next() % nexmarkPlaces
+	place := d.random.next() % extraPlaces
 
 	const texts = record.HeaderSize + 33
 	const longest = bidShortest + bidSpread - 1
@@ -194,7 +194,7 @@ func (d *draw) pick(from []string) string { return from[below(uint32(d.random.ne
 // word is a text of 3 letters to fewer than most, without the spaces around it.
 func (d *draw) word(most int) []byte {
 	r := d.random.next()
-	place := int(r >> 32 % nexmarkPlaces)
+	place := int(r >> 32 % wordPlaces)
 	word := d.maker.words[place : place+3+below(uint32(r), most-3)]
 	for len(word) > 0 && word[0] == ' ' {
 		word = word[1:]
@@ -231,6 +231,6 @@ func (d *draw) fill(size, wanted int) []byte {
 	if spread == 0 {
 		n = rest
 	}
-	place := int(r >> 32 % nexmarkPlaces)
+	place := int(r >> 32 % extraPlaces)
 	return d.maker.extra[place : place+n]
 }

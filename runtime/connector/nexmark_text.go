@@ -2,14 +2,17 @@ package connector
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math/bits"
+	"slices"
+	"strconv"
 )
 
 const (
-	// nexmarkPlaces, a power of two, is how many places a random text can be cut from.
-	nexmarkPlaces = 1 << 20
-	longestRandom = 600
+	// Powers of two: at how many places of random text another can begin. Words are few
+	// enough to stay in the processor's cache.
+	extraPlaces = 1 << 20
+	wordPlaces  = 1 << 16
+	longestCut  = 600 // bytes
 
 	nexmarkHot  = 4      // channels, before the others in nexmarkChannels
 	nexmarkCold = 10_000 // channels
@@ -39,16 +42,16 @@ func below(random uint32, n int) int { return int(uint64(random) * uint64(n) >> 
 // extraText is what the extra of events is cut from: letters in runs of six, from a
 // upwards or from a downwards to H.
 func extraText(random splitmix) []byte {
-	text := make([]byte, nexmarkPlaces+longestRandom)
-	for i := 0; i < len(text); {
-		down := random.next()&1 == 1
-		for range min(6, len(text)-i) {
-			letter := byte(below(uint32(random.next()), 26))
-			if down {
-				letter = -letter
+	text := make([]byte, extraPlaces+longestCut)
+	for run := range slices.Chunk(text, 6) {
+		r := random.next()
+		down := r&1 == 1
+		for i := range run {
+			var letter uint64
+			letter, r = bits.Mul64(r, 26)
+			if run[i] = 'a' + byte(letter); down {
+				run[i] = 'a' - byte(letter)
 			}
-			text[i] = 'a' + letter
-			i++
 		}
 	}
 	return text
@@ -56,7 +59,7 @@ func extraText(random splitmix) []byte {
 
 // wordText is what names and descriptions are cut from.
 func wordText(random splitmix) []byte {
-	return random.letters(make([]byte, nexmarkPlaces+longestRandom), ' ')
+	return random.letters(make([]byte, wordPlaces+longestCut), ' ')
 }
 
 // letters fills a text with random ones, one in thirteen of them the other.
@@ -76,27 +79,35 @@ func (s *splitmix) letters(text []byte, other byte) []byte {
 type nexmarkChannels [][channelSize]byte
 
 func channelsOf(random splitmix) nexmarkChannels {
-	word := func() []byte { return random.letters(make([]byte, 3+random.next()>>63), '_') }
 	channels := make(nexmarkChannels, nexmarkHot+nexmarkCold)
 	for i := range channels {
-		name, query := "", ""
-		if i < nexmarkHot {
-			name = hotChannels[i]
+		hasID, cold := false, i-nexmarkHot
+		b := append(channels[i][:0], 0, 0)
+		if cold < 0 {
+			b = append(b, hotChannels[i]...)
 		} else {
-			cold := i - nexmarkHot
-			name = fmt.Sprint("channel-", cold)
-			if below(uint32(random.next()), 10) > 0 {
-				query = fmt.Sprint("&channel_id=", magnitude(int32(bits.Reverse32(uint32(cold)))))
-			}
+			b = strconv.AppendInt(append(b, "channel-"...), int64(cold), 10)
+			hasID = below(uint32(random.next()), 10) > 0
 		}
-		url := fmt.Appendf(nil, "https://www.nexmark.com/%s/%s/%s/item.htm?query=1%s", word(), word(), word(), query)
-		both := appendSized(appendSized(channels[i][:0], name), url)
-		channels[i][channelSize-1] = byte(len(both))
+		binary.LittleEndian.PutUint16(b, uint16(len(b)-2))
+		url := len(b)
+		b = append(append(b, 0, 0), "https://www.nexmark.com"...)
+		for range 3 {
+			b = append(b, '/')
+			word := len(b)
+			b = b[:word+3+int(random.next()>>63)]
+			random.letters(b[word:], '_')
+		}
+		b = append(b, "/item.htm?query=1"...)
+		if hasID {
+			id := int64(int32(bits.Reverse32(uint32(cold))))
+			b = strconv.AppendInt(append(b, "&channel_id="...), max(id, -id), 10)
+		}
+		binary.LittleEndian.PutUint16(b[url:], uint16(len(b)-url-2))
+		channels[i][channelSize-1] = byte(len(b))
 	}
 	return channels
 }
-
-func magnitude(n int32) int64 { return max(int64(n), -int64(n)) }
 
 // appendSized adds a text as events have it.
 func appendSized[T string | []byte](to []byte, text T) []byte {
