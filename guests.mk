@@ -24,7 +24,7 @@ guests-nexmark: $(NEXMARK_GUESTS) $(NEXMARK_GO_GUESTS)
 guests-go: $(call guests_of,go)
 guests-quakes: $(filter examples/quakes/%,$(call guests_of,go))
 
-bench: $(filter cmd/wasmill-bench/guests/%,$(call guests_of,c)) sdk/c/example/running.wasm sdk/go/example/running.wasm minio
+bench: $(filter cmd/wasmill-bench/guests/%,$(call guests_of,c) $(call guests_of,go)) sdk/c/example/running.wasm sdk/go/example/running.wasm minio
 
 .SECONDEXPANSION:
 

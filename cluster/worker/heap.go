@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/wasmill/wasmill/host"
 	"github.com/wasmill/wasmill/runtime/fault"
@@ -184,7 +185,7 @@ func (o *opener) restoreHeap(ctx context.Context, op *graph.Operator, subtask in
 		}
 		return nil, nil
 	}
-	pool, kept := a.heapPool(op.Name), a.folder().OpenHeap(ctx, share.Heap)
+	began, pool, kept := time.Now(), a.heapPool(op.Name), a.folder().OpenHeap(ctx, share.Heap)
 	var runs []host.HeapRun
 	for n, r := range share.Heap {
 		in := kept.Open(n)
@@ -193,7 +194,11 @@ func (o *opener) restoreHeap(ctx context.Context, op *graph.Operator, subtask in
 			pool.restored(sum, heapPlace{r.Checkpoint, offset, subtask})
 		}})
 	}
-	return o.modules[op.Module.SHA256].RestoreHeap(ctx, c, runs)
+	i, err := o.modules[op.Module.SHA256].RestoreHeap(ctx, c, runs)
+	if err == nil {
+		c.Logger.Info("heap restored", "checkpoint", a.from, "runs", len(runs), "took", time.Since(began))
+	}
+	return i, err
 }
 
 // keepHeap has an instance's image taken with every checkpoint.

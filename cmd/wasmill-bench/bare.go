@@ -21,7 +21,7 @@ const (
 )
 
 var roles = map[string]func(context.Context) error{
-	"publish": publish, "subscribe": subscribe, "healthy": healthy, "streams": streams, "relay": relay,
+	"publish": publish, "subscribe": subscribe, "healthy": healthy, "streams": streams, "relay": relay, forbidRole: forbid,
 }
 
 const (

@@ -71,6 +71,18 @@ const (
 	storeObjects        = "1,000 checkpoints, most objects in the store"
 	storeGrowth         = "1,000 checkpoints, objects in the second half"
 	storeWrong          = "1,000 checkpoints, objects missing or dangling"
+	heapPause           = "heap of 64 MiB, 1 % dirty, userfaultfd, pause p99"
+	heapHashPause       = "heap of 64 MiB, 1 % dirty, hashes, pause p99"
+	heapDirty           = "heap of 64 MiB, pages written between checkpoints"
+	heapUpload          = "heap of 64 MiB, userfaultfd, upload per checkpoint"
+	heapHashUpload      = "heap of 64 MiB, hashes, upload per checkpoint"
+	heapLargePause      = "heap of 1 GiB, 1 % dirty, userfaultfd, pause p99"
+	heapLargeUpload     = "heap of 1 GiB, userfaultfd, upload per checkpoint"
+	heapNone            = "heap of 64 MiB, no checkpoints"
+	heapShare           = "heap of 64 MiB, checkpoint every second against none"
+	heapShareCPU        = "heap of 64 MiB, the same, per CPU second"
+	heapRestoreTime     = "restore of a heap of 256 MiB from a folder"
+	heapFirstRow        = "the same, from the start of wasmill to the first row"
 	streamRate          = "JetStream to JetStream, 200 B, exactly once"
 	streamBare          = "bare consume and publish, the same batches"
 	streamShare         = "JetStream to JetStream against bare"
@@ -132,6 +144,18 @@ var bars = []bar{
 	{storeObjects, noBar, 0, "objects"},
 	{storeGrowth, atMost, 1.1, "× of the first"},
 	{storeWrong, atMost, 0, "objects"},
+	{heapPause, atMost, 5, "ms"},
+	{heapHashPause, atMost, 15, "ms"},
+	{heapDirty, noBar, 0, "%"},
+	{heapUpload, atMost, 3, "MB"},
+	{heapHashUpload, noBar, 0, "MB"},
+	{heapLargePause, atMost, 20, "ms"},
+	{heapLargeUpload, noBar, 0, "MB"},
+	{heapNone, noBar, 0, "records/s"},
+	{heapShare, atLeast, 0.9, "×"},
+	{heapShareCPU, noBar, 0, "×"},
+	{heapRestoreTime, atMost, 1, "s"},
+	{heapFirstRow, noBar, 0, "s"},
 	{streamRate, atLeast, 100e3, "records/s"},
 	{streamBare, noBar, 0, "records/s"},
 	{streamShare, atLeast, 0.6, "×"},

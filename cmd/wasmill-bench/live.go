@@ -33,6 +33,7 @@ type liveOptions struct {
 	env    []string  // beside the environment
 	cgroup *cgroup   // nil: none of its own
 	stdout io.Writer // nil: where the report goes
+	role   string    // of this binary, which becomes the process; "": none
 }
 
 // start runs a job. Its store is a folder or a URL.
@@ -47,6 +48,14 @@ func (l *lab) start(ctx context.Context, name, text, store string, o liveOptions
 	}
 	args := append([]string{"run", file, "-o", "json", "--quiet", "--store", store, "--data-dir", l.scratch + "/data", "--metrics", j.address}, o.args...)
 	j.cmd = exec.CommandContext(ctx, l.wasmill, args...)
+	if o.role != "" {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, fmt.Errorf("find own binary: %w", err)
+		}
+		j.cmd = exec.CommandContext(ctx, self, append([]string{l.wasmill}, args...)...)
+		o.env = append(o.env, roleVariable+"="+o.role)
+	}
 	if o.cgroup != nil {
 		o.cgroup.enter(j.cmd)
 	}
