@@ -83,6 +83,7 @@ const (
 	heapShareCPU        = "heap of 64 MiB, the same, per CPU second"
 	heapRestoreTime     = "restore of a heap of 256 MiB from a folder"
 	heapFirstRow        = "the same, from the start of wasmill to the first row"
+	nexmarkGenerator    = "nexmark-generator, per CPU second"
 	streamRate          = "JetStream to JetStream, 200 B, exactly once"
 	streamBare          = "bare consume and publish, the same batches"
 	streamShare         = "JetStream to JetStream against bare"
@@ -156,6 +157,7 @@ var bars = []bar{
 	{heapShareCPU, noBar, 0, "×"},
 	{heapRestoreTime, atMost, 1, "s"},
 	{heapFirstRow, noBar, 0, "s"},
+	{nexmarkGenerator, atLeast, 6e6, "events/CPU s"},
 	{streamRate, atLeast, 100e3, "records/s"},
 	{streamBare, noBar, 0, "records/s"},
 	{streamShare, atLeast, 0.6, "×"},

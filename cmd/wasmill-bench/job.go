@@ -77,6 +77,11 @@ func (l *lab) run(ctx context.Context, j job) (*jobResult, error) {
 	if err != nil {
 		return nil, err
 	}
+	return l.runFile(ctx, file, j)
+}
+
+// runFile runs a job file for the job that it is.
+func (l *lab) runFile(ctx context.Context, file string, j job) (*jobResult, error) {
 	cmd := exec.CommandContext(ctx, l.wasmill, "run", file, "-o", "json", "--quiet", "--store", filepath.Join(l.scratch, "store"), fmt.Sprint("--workers=", j.Workers))
 	cmd.Env = os.Environ()
 	if j.CPUs > 0 {

@@ -44,6 +44,7 @@ var measurements = []measurement{
 	{"heap-large", measureHeapLarge},
 	{"heap-throughput", measureHeapThroughput},
 	{"heap-restore", measureHeapRestore},
+	{"nexmark-generator", measureNexmark},
 	{"jetstream", measureJetStream},
 	{"start", measureStart},
 	{"binary", measureBinary},
