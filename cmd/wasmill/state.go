@@ -28,8 +28,9 @@ func stateListCommand() *cobra.Command {
 		Long: `List the tables of a checkpoint with their keys, entries and bytes (of keys,
 subkeys and values), those of the engine included: timers are the entries of $timers.
 Heaps of operators are listed behind them: their memory, how much of it is kept since it
-is neither zero nor as the module begins, and, with --groups, what each checkpoint that
-it still consists of wrote.
+is neither zero nor as the module begins, how much of that is lent, as it is stored in
+another place already, and, with --groups, what each checkpoint that it still consists of
+wrote.
 
 All state is read for it. SNAPSHOT is JOB/NUMBER or JOB/latest.`,
 		Args:              cobra.RangeArgs(1, 2),
