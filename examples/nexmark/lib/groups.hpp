@@ -35,7 +35,7 @@ public:
         }
         uint32_t at = uint32_t((key * 0x9e3779b97f4a7c15u) >> (64 - SLOT_BITS));
         for (; slots[at]; at = (at + 1) & (SLOTS - 1))
-            if (all[slots[at] - 1].key == key) return &all[slots[at] - 1];
+            if (all[slots[at] - 1].key == key) return with_room(c, &all[slots[at] - 1], len);
         group *g = &all[count++];
         slots[at] = uint16_t(count);
         *g = {key, INT64_MIN, NONE, NONE, 0};
@@ -78,12 +78,21 @@ private:
     struct __attribute__((packed)) item {
         uint32_t next, len;
     };
-    enum : uint32_t { SLOT_BITS = 13, SLOTS = 1 << SLOT_BITS, KEYS = SLOTS / 2, ARENA = 1 << 20, NONE = ~0u };
+    enum : uint32_t { SLOT_BITS = 13, SLOTS = 1 << SLOT_BITS, KEYS = SLOTS / 2, ARENA = 1 << 20, FULL = 16 << 10, NONE = ~0u };
 
     item *item_at(uint32_t at) { return (item *)(arena + at); }
     const item *item_at(uint32_t at) const { return (const item *)(arena + at); }
 
+    // A group that would become large leaves at once: records fit into a frame.
+    group *with_room(context *c, group *g, uint32_t len) {
+        if (__builtin_expect(g->len + len <= FULL, 1)) return g;
+        if (emit(c, g)) return nullptr;
+        *g = {g->key, INT64_MIN, NONE, NONE, 0};
+        return g;
+    }
+
     int emit(context *c, const group *g) {
+        if (!g->len) return WASMILL_OK;
         wasmill_batch *b = &c->outputs[0];
         uint32_t size = 16 + 8 + 1 + g->len;
         if (b->len + size > b->cap && wasmill_make_room(c, b, size)) return WASMILL_FAILED;

@@ -1,14 +1,13 @@
 // SELECT bid.*, auction.* FROM bid JOIN auction ON bid.auction = auction.id AND category = 10
 // State, by auction: the auction as it is or, of another category, that it is known; until it
-// comes, its bids.
+// comes, its bids, as q20_bids makes them.
 #include "nexmark.hpp"
 
 using namespace nexmark;
 
-enum { AUCTIONS, WAITING };
+enum { AUCTIONS };
 
-// AUCTIONS begins with what is known: AUCTION, and it is the auction, or one of these.
-static const char UNWANTED = 'u', BIDS_WAIT = 'b';
+static const char OF_OTHER_CATEGORY = 'o';
 
 static int emit(context *c, int64_t timestamp, bid b, auction a) {
     uint32_t strings = b.channel().len + b.url().len + b.extra().len + a.item_name().len + a.description().len + a.extra().len;
@@ -32,25 +31,27 @@ static int emit(context *c, int64_t timestamp, bid b, auction a) {
         .emit();
 }
 
-static int process_auction(context *c, const record *r, bytes known) {
-    if (known && known[0] != BIDS_WAIT) return WASMILL_OK;
-    auction a(r);
-    bool wanted = a.category() == 10;
-    if (wasmill_value_set(c, AUCTIONS, wanted ? r->value : bytes(&UNWANTED, 1))) return WASMILL_FAILED;
-    if (!known) return WASMILL_OK;
-    bytes waiting = wasmill_list_get(c, WAITING), b;
-    while (wanted && wasmill_list_next(&waiting, &b))
-        if (emit(c, int64_t(bid(b).date_time()), bid(b), a)) return WASMILL_FAILED;
-    return wasmill_clear(c, WAITING);
+static int emit_all(context *c, bytes bids, auction a) {
+    for (const char *p = bids.ptr + 1; p < bids.end();) {
+        bid b(bytes(p, uint32_t(bids.end() - p)));
+        emit(c, int64_t(b.date_time()), b, a);
+        p = b.extra().end();
+    }
+    return WASMILL_OK;
 }
 
 static int process(context *c, const record *r) {
     bytes known = wasmill_value_get(c, AUCTIONS);
-    if (is_auction(r)) return process_auction(c, r, known);
-    if (!known && wasmill_value_set(c, AUCTIONS, {&BIDS_WAIT, 1})) return WASMILL_FAILED;
-    if (!known || known[0] == BIDS_WAIT) return wasmill_list_add(c, WAITING, r->value);
-    return known[0] == UNWANTED ? WASMILL_OK : emit(c, r->timestamp, bid(r), auction(known));
+    bool waiting = known && known[0] == BID;
+    if (r->value[0] == AUCTION) {
+        if (known && !waiting) return WASMILL_OK;
+        auction a(r);
+        bool wanted = a.category() == 10;
+        if (wanted && waiting) emit_all(c, known, a);
+        return wasmill_value_set(c, AUCTIONS, wanted ? r->value : bytes(&OF_OTHER_CATEGORY, 1));
+    }
+    if (!known || waiting) return wasmill_value_add(c, AUCTIONS, waiting ? bytes(r->value.ptr + 1, r->value.len - 1) : r->value);
+    return known[0] == AUCTION ? emit_all(c, r->value, auction(known)) : WASMILL_OK;
 }
 
-WASMILL_OPERATOR(.name = "q20", .version = "1.0.0", .process = process,
-                 .tables = {{"auctions"}, {.name = "waiting", .use = WASMILL_LISTS}});
+WASMILL_OPERATOR(.name = "q20", .version = "1.0.0", .process = process, .tables = {{"auctions"}});
