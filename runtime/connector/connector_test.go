@@ -110,6 +110,7 @@ func TestSourcesResume(t *testing.T) {
 		{"nexmark", nexmark(map[string]any{"events": 70}), 70},
 		{"nexmark with a schedule", nexmark(map[string]any{"events": 30, "rate": 1e8, "speed": "scheduled"}), 30},
 		{"nexmark, file", nexmarkFile(filepath.Join(dir, "events.gz")), 71},
+		{"nexmark, file with a schedule", nexmark(map[string]any{"file": filepath.Join(dir, "events.gz"), "speed": "scheduled", "rate": 1e6}), 71},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			conntest.Source{

@@ -3,7 +3,6 @@ package connector
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"math"
 
 	"github.com/wasmill/wasmill/runtime/graph"
@@ -14,7 +13,7 @@ var nexmarkSpec = graph.ConnectorSpec{
 	Doc: "the persons, auctions and bids of the Nexmark benchmark, made from their number alone or read from a file",
 	Fields: []graph.Field{
 		{Name: "events", Type: graph.FieldInt, Default: "unlimited", Words: map[string]int64{"unlimited": -1}, Doc: "how many, over all subtasks"},
-		{Name: "rate", Type: graph.FieldInt, Default: "100000", Min: 1, Max: 1e9, Doc: "events per second of event time"},
+		{Name: "rate", Type: graph.FieldInt, Default: "100000", Min: 1, Max: 1e9, Doc: "events per second of event time; of a file, whose events have their times: of the clock"},
 		{Name: "speed", Type: graph.FieldString, Default: "max", Enum: []string{"max", "scheduled"}, Doc: "scheduled: events come by the clock, at the rate"},
 		{Name: "seed", Type: graph.FieldInt, Default: "0", Doc: "another seed gives other events"},
 		{Name: "start", Type: graph.FieldTime, Default: "2020-01-01T00:00:00Z", Max: latestStart, Doc: "the time of the first event"},
@@ -27,16 +26,6 @@ var nexmarkSpec = graph.ConnectorSpec{
 		{Name: "hotChannels", Type: graph.FieldInt, Default: "2", Min: 1, Max: mostOfTurn, Doc: "all but one in so many bids come by one of four channels, the others by one of 10,000"},
 		{Name: "file", Type: graph.FieldPath, Doc: "events to give out, one JSON object on a line, may be compressed by gzip; left out: they are made"},
 		maxLine,
-	},
-	Check: func(with json.RawMessage) error {
-		var s nexmarkSettings
-		if err := json.Unmarshal(with, &s); err != nil {
-			return err
-		}
-		if s.File != "" && s.Speed != "max" {
-			return errors.New("events of a file have no schedule: leave out speed, or file")
-		}
-		return nil
 	},
 	Endless: func(with json.RawMessage) bool {
 		var s nexmarkSettings
@@ -66,7 +55,7 @@ type nexmarkSettings struct {
 	MaxLine     int    `json:"maxLine"`
 }
 
-// scheduled says that events come by the clock.
+// scheduled says that events come when their timestamps say.
 func (s *nexmarkSettings) scheduled() bool { return s.File == "" && s.Speed == "scheduled" }
 
 func openNexmark(_ context.Context, op *graph.Operator, c Context) (operator.Source, error) {

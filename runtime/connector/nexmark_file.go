@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 
@@ -16,7 +17,8 @@ import (
 
 // nexmarkFile gives out events that were written down, one JSON object on a line. The
 // number of an event is that of its line, from 0. Each subtask reads the whole file, and
-// a restored one from its start: what is compressed can't be entered in the middle.
+// a restored one from its start: what is compressed can't be entered in the middle. With
+// a schedule, a restored one goes on with it from the first line that it has not given out.
 type nexmarkFile struct {
 	path   string
 	c      Context
@@ -24,7 +26,8 @@ type nexmarkFile struct {
 	file   *os.File
 	size   int64 // of the file, when it was opened
 	scan   scanner
-	end    int64 // how many lines are read; known when the file has ended
+	end    int64    // how many lines are read; known when the file has ended
+	clock  schedule // says when a line is due, and nothing of its timestamp
 	out    record.Builder
 }
 
@@ -37,6 +40,10 @@ func openNexmarkFile(with nexmarkSettings, c Context) (operator.Source, error) {
 	if err := s.open(with.MaxLine); err != nil {
 		file.Close()
 		return nil, err
+	}
+	if with.Speed == "scheduled" {
+		s.clock = newSchedule(time.Time{}, with.Rate, 0)
+		s.clock.since = time.Duration(mulDiv(uint64(s.splits.round), uint64(time.Second), uint64(with.Rate)))
 	}
 	return s, nil
 }
@@ -96,9 +103,17 @@ func (s *nexmarkFile) Poll(most int) (operator.Status, error) {
 }
 
 func (s *nexmarkFile) read(most int) (operator.Status, error) {
+	due := s.end
+	if s.clock.rate > 0 {
+		due = s.clock.due()
+	}
 	for met := 0; met < most && s.out.Len() < batchBytes; {
 		if len(s.splits.own) == 0 || s.scan.line >= s.end {
 			return operator.End, nil
+		}
+		if s.scan.line >= due {
+			s.clock.wake(s.scan.line)
+			return operator.Idle, nil
 		}
 		next := &s.splits.next[s.scan.line%nexmarkParts]
 		own := *next == s.scan.line
@@ -165,7 +180,7 @@ func (s *nexmarkFile) reject(text []byte, line int64, reason string) error {
 	})
 }
 
-func (s *nexmarkFile) Ready() <-chan struct{} { return nil }
+func (s *nexmarkFile) Ready() <-chan struct{} { return s.clock.ready }
 
 func (s *nexmarkFile) Position() []operator.Split {
 	splits := s.splits.positions(s.end)
@@ -186,4 +201,7 @@ func (r zipReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (s *nexmarkFile) Close() error { return s.file.Close() }
+func (s *nexmarkFile) Close() error {
+	s.clock.stop()
+	return s.file.Close()
+}

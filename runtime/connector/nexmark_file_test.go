@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -52,6 +54,53 @@ func TestNexmarkFile(t *testing.T) {
 	// Its number is that of the line: the second is blank.
 	if some := eventsOf(t, nexmark(map[string]any{"file": filepath.Join(dir, "plain"), "events": 3}), nil).all; len(some) != 2 {
 		t.Errorf("the first 3 lines are %d events, want 2", len(some))
+	}
+}
+
+// Lines come by the clock, and when some are in a checkpoint the others don't wait for
+// the time that these took.
+func TestNexmarkFileKeepsItsSchedule(t *testing.T) {
+	dir := write(t, map[string]string{"events": lines(300, strings.Replace(bid, `"auction":1`, `"auction":%d`, 1))})
+	op := nexmark(map[string]any{"file": filepath.Join(dir, "events"), "speed": "scheduled", "rate": 1000})
+	for name, first := range map[string]int64{"from its start": 0, "from the middle": 128} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var restore []operator.Split
+				if first > 0 {
+					taken := &events{t: t}
+					s := openSource(t, op, at("in", 0, 1, nil, taken))
+					for left := int(first); left > 0; left = int(first) - len(taken.all) {
+						if status, err := s.Poll(left); err != nil || status == operator.End {
+							t.Fatalf("status %v, error %v", status, err)
+						} else if status == operator.Idle {
+							<-s.Ready()
+						}
+					}
+					restore = s.Position()
+				}
+				got, began := &events{t: t}, time.Now()
+				s := openSource(t, op, at("in", 0, 1, restore, got))
+				for status := operator.More; status != operator.End; {
+					before := len(got.all)
+					var err error
+					if status, err = s.Poll(100); err != nil {
+						t.Fatal(err)
+					}
+					for _, e := range got.all[before:] {
+						due := time.Duration(e.Auction-first) * time.Millisecond
+						if late := time.Since(began) - due; late < 0 || late > time.Millisecond {
+							t.Fatalf("line %d comes %v after it was due", e.Auction, late)
+						}
+					}
+					if status == operator.Idle {
+						<-s.Ready()
+					}
+				}
+				if want := int(300 - first); len(got.all) != want {
+					t.Errorf("got %d events, want %d", len(got.all), want)
+				}
+			})
+		})
 	}
 }
 

@@ -282,7 +282,7 @@ func TestNexmarkSettings(t *testing.T) {
 		"auctions: 0":                       "operators.in.with.auctions: 0 is out of range: 1 to 1000000",
 		"hotBidders: 0":                     "operators.in.with.hotBidders: 0 is out of range: 1 to 1000000",
 		"hotBidder: 4":                      "operators.in.with.hotBidder: unknown field (did you mean \"hotBidders\"?)",
-		"file: a.ndjson, speed: scheduled":  "operators.in.with: events of a file have no schedule: leave out speed, or file",
+		"file: a.ndjson, speed: scheduled":  "",
 		"maxLine: 0":                        "operators.in.with.maxLine: 0 is out of range: 1B to 1000MiB",
 	} {
 		job := "version: 1\njob: x\noperators:\n  in: {source: nexmark, with: {" + with + "}}\n  out: {sink: discard, inputs: [in]}\n"

@@ -29,13 +29,7 @@ func (catalog) Source(name string) (ConnectorSpec, bool) {
 		}}, true
 	case "generator":
 		endless := func(settings json.RawMessage) bool { return strings.Contains(string(settings), `"records":-1`) }
-		check := func(settings json.RawMessage) error {
-			if strings.Contains(string(settings), `"keys":7`) && strings.Contains(string(settings), `"rate":7`) {
-				return errors.New("keys and rate can't both be 7")
-			}
-			return nil
-		}
-		return ConnectorSpec{Endless: endless, Check: check, Fields: []Field{
+		return ConnectorSpec{Endless: endless, Fields: []Field{
 			{Name: "records", Type: FieldInt, Default: "unlimited", Words: map[string]int64{"unlimited": -1}},
 			{Name: "rate", Type: FieldInt, Default: "max", Words: map[string]int64{"max": 0}, Min: 1},
 			{Name: "keys", Type: FieldInt, Default: "1", Min: 1, Max: 1 << 32},

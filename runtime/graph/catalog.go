@@ -28,9 +28,6 @@ type ConnectorSpec struct {
 	Timestamps bool
 	// TwoPhase says that a sink's output appears when its checkpoint completes.
 	TwoPhase bool
-	// Check, if set, has the last word on settings, as in Operator.With, that are right each
-	// by itself. Its error is shown at the operator's `with`.
-	Check func(settings json.RawMessage) error
 	// Endless tells of settings, as in Operator.With, whether a source with them ends
 	// only when it is told to; nil: none does.
 	Endless func(settings json.RawMessage) bool

@@ -27,13 +27,7 @@ func (b *builder) readConnector(o *vertex) {
 		}
 		b.add(at, fmt.Sprintf("write parallelism: %d here, and by: rebalance at its other end", n), "%s %s has at most %d subtask, not %d", o.role, o.what, n, b.parallelism(o))
 	}
-	found := len(b.problems)
 	o.settings = b.readSettings(o, spec)
-	if spec.Check != nil && len(b.problems) == found {
-		if err := spec.Check(o.settings); err != nil {
-			b.add(o.withNamed(), "", "%s", oneLine(err))
-		}
-	}
 	o.twoPhase = spec.TwoPhase
 	o.endless = spec.Endless != nil && spec.Endless(o.settings)
 }
