@@ -1,0 +1,44 @@
+// Command q7_local is the operator of q7 before the shuffle: bids as they are, by the end of
+// their window of 10 s, but those that a dearer one of the window has already gone ahead
+// of. What is known of that may be forgotten at any time. A bid just at the end of a window
+// goes to that one, too: it is BETWEEN its start and its end. Times are those ends.
+package main
+
+import (
+	"github.com/wasmill/wasmill/examples/nexmark/go/nexmark"
+	wasmill "github.com/wasmill/wasmill/sdk/go"
+)
+
+const span = 10_000 // ms
+
+func init() {
+	var start, dearest int64
+	emit := func(c *wasmill.Context, r *wasmill.Record, end int64) {
+		key := nexmark.Number(end)
+		r.Key, r.Timestamp = key[:], end
+		c.Emit(r)
+	}
+	wasmill.Register(wasmill.Operator{
+		Name:    "q7-local",
+		Version: "1.0.0",
+		Process: func(c *wasmill.Context, r *wasmill.Record) error {
+			bid, ok := nexmark.AsBid(r.Value)
+			if !ok {
+				return nil
+			}
+			if s := bid.DateTime() / span * span; s != start {
+				start, dearest = s, 0
+			}
+			if bid.DateTime() == start {
+				emit(c, r, start)
+			}
+			if bid.Price() >= dearest {
+				dearest = bid.Price()
+				emit(c, r, start+span)
+			}
+			return nil
+		},
+	})
+}
+
+func main() {}
