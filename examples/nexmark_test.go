@@ -16,16 +16,19 @@ func TestNexmark(t *testing.T) {
 	}
 }
 
-// Some of them have worker processes, or state on disk; `make nexmark` does it to all.
-func TestNexmarkOtherwise(t *testing.T) {
+// Some of them are killed in the middle, have worker processes, or state on disk; `make
+// nexmark` does it to all of them.
+func TestNexmarkUnderFaults(t *testing.T) {
 	for _, c := range []struct {
 		query string
 		trial trial.Trial
 	}{
 		{"q4", trial.Trial{Parallelism: 2, Workers: 2}},
-		{"q5", trial.Trial{Parallelism: 2, Workers: 2}},
-		{"q9", trial.Trial{Parallelism: 3, Backend: "disk"}},
 		{"q7", trial.Trial{Parallelism: 3, Backend: "disk"}},
+		{"q9", trial.Trial{Parallelism: 3, Kill: true}},
+		{"q10", trial.Trial{Parallelism: 2, Kill: true}},
+		{"q11", trial.Trial{Parallelism: 2, Backend: "disk", Kill: true}},
+		{"q5", trial.Trial{Parallelism: 2, Workers: 2, Kill: true}},
 	} {
 		i := slices.IndexFunc(trial.Queries, func(q trial.Query) bool { return q.Name == c.query })
 		c.trial.Query = trial.Queries[i]
@@ -35,6 +38,7 @@ func TestNexmarkOtherwise(t *testing.T) {
 
 func nexmark(t *testing.T, c trial.Trial) {
 	t.Run(c.String(), func(t *testing.T) {
+		t.Parallel()
 		lab := trial.Lab{Wasmill: wasmill, Examples: "nexmark", Scratch: t.TempDir()}
 		if err := lab.Run(t.Context(), c); err != nil {
 			t.Errorf("%v (are the modules built? make guests)", err)

@@ -118,7 +118,7 @@ func (l Lab) command(ctx context.Context, args ...string) ([]byte, error) {
 }
 
 // killBehind is how many checkpoints are complete when a run is killed.
-const killBehind = 2
+const killBehind = 5
 
 // errOver: there was nothing left to kill.
 var errOver = errors.New("it was over before it was killed")
