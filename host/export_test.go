@@ -10,8 +10,8 @@ import (
 	"github.com/wasmill/wasmill/runtime/state"
 )
 
-// SealImage appends the checksum of an encoded image.
-func SealImage(content []byte) []byte {
+// Seal appends the checksum of what comes before.
+func Seal(content []byte) []byte {
 	return binary.LittleEndian.AppendUint64(append([]byte(nil), content...), xxhash.Sum64(content))
 }
 

@@ -44,6 +44,7 @@ const (
 	heapEnd      = ^uint32(0)
 	maxStretch   = 64 // pages with bytes, or lent ones, in one entry
 	maxGlobals   = 1 << 20
+	globalSize   = 4 + 4 + 8
 	pagesPerWasm = wasmPage / HeapPage
 )
 

@@ -3,6 +3,7 @@ package host_test
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +13,8 @@ import (
 	"github.com/wasmill/wasmill/host"
 	"github.com/wasmill/wasmill/runtime/fault"
 )
+
+var update = flag.Bool("update", false, "write the golden files")
 
 var sampleHead = host.HeapHead{
 	Checkpoint: 7, Since: 5, Module: [32]byte{1, 2, 3, 31: 32}, Clock: 1_700_000_000_000_000_001, Random: 0x0123456789abcdef, Memory: 10,
@@ -228,7 +231,7 @@ func FuzzHeapReader(f *testing.F) {
 	f.Add(encoded[:head], []byte{0, 0, 0, 0, 5, 0, 0, 0})
 	f.Add(encoded[:head], encoded[head+8:len(encoded)-8])
 	f.Fuzz(func(t *testing.T, head, pages []byte) {
-		run := host.SealImage(append(host.SealImage(head), pages...))
+		run := host.Seal(append(host.Seal(head), pages...))
 		r, err := host.NewHeapReader(bytes.NewReader(run), lending(run))
 		next := uint32(0)
 		for err == nil {

@@ -217,7 +217,7 @@ func TestHeapMovesIncrementally(t *testing.T) {
 }
 
 // whole is a snapshot of everything, as it is written.
-func whole(t *testing.T, h *host.Heap, checkpoint uint64) []byte {
+func whole(t testing.TB, h *host.Heap, checkpoint uint64) []byte {
 	t.Helper()
 	s, err := h.Snapshot(checkpoint, true)
 	if err != nil {
@@ -416,6 +416,13 @@ func TestRestoreHeapRefuses(t *testing.T) {
 	r.guest.Grow(1)
 	r.take(3)
 	base, delta := r.runs[1].bytes, r.runs[2].bytes
+	more := headOf(t, base)
+	more.Globals = append(more.Globals, host.GlobalValue{Index: 1, Type: as.I32})
+	var another bytes.Buffer
+	_, finish := host.NewHeapWriter(&another, &more)
+	if _, err := finish(); err != nil {
+		t.Fatal(err)
+	}
 	small := fixed(r.out)
 	small.Limits.Memory = 1 << 20
 	for _, c := range []struct {
@@ -430,6 +437,7 @@ func TestRestoreHeapRefuses(t *testing.T) {
 		{"no base", m, fixed(r.out), [][]byte{delta}, "missing"},
 		{"two bases", m, fixed(r.out), [][]byte{base, base}, "too much"},
 		{"an older one that is larger", m, fixed(r.out), [][]byte{r.runs[3].bytes, delta}, "not of one instance"},
+		{"a global too many", m, fixed(r.out), [][]byte{another.Bytes()}, "globals, the module has"},
 		{"cut off", m, fixed(r.out), [][]byte{base[:len(base)-1]}, "cut off"},
 		{"another one's page", m, fixed(r.out), [][]byte{flipped(base, len(base)-30)}, "corrupt"},
 	} {

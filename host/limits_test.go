@@ -224,11 +224,7 @@ func TestBulkPieces(t *testing.T) {
 		if err := i.Process(0, []byte{}); err != nil {
 			t.Fatal(err)
 		}
-		image, err := i.Image()
-		if err != nil {
-			t.Fatal(err)
-		}
-		images[k] = image.Marshal()
+		images[k] = image(t, i)
 	}
 	if string(images[0]) != string(images[1]) {
 		t.Error("memory differs between pieces and whole instructions")

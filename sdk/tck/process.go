@@ -243,11 +243,11 @@ func (s suite) moves(t *testing.T) {
 		if n%5 != 4 {
 			continue
 		}
-		image, err := current.Image()
+		image, err := imageOf(current)
 		if err != nil {
 			t.Fatalf("take image: %v", err)
 		}
-		if current, err = s.module.Restore(t.Context(), settings{}.instance(got), image); err != nil {
+		if current, err = s.module.RestoreHeap(t.Context(), settings{}.instance(got), runOf(image)); err != nil {
 			t.Fatalf("restore image: %v", err)
 		}
 		t.Cleanup(func() { current.Close() })
@@ -257,6 +257,24 @@ func (s suite) moves(t *testing.T) {
 		t.Errorf("gave out other records than without moving")
 	}
 }
+
+// imageOf is the whole heap of an instance, as a checkpoint has it.
+func imageOf(i *host.Instance) (image []byte, err error) {
+	h, err := i.Heap(0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, h.Close()) }()
+	taken, err := h.Snapshot(1, true)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	_, err = taken.Write(&b)
+	return b.Bytes(), errors.Join(err, taken.Close())
+}
+
+func runOf(image []byte) []host.HeapRun { return []host.HeapRun{{Reader: bytes.NewReader(image)}} }
 
 // twice: D6, the same batches give the same outputs.
 func (s suite) twice(t *testing.T) {

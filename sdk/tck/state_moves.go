@@ -260,11 +260,11 @@ func (s suite) movesWithState(t *testing.T) {
 			if n%4 != 3 {
 				continue
 			}
-			image, err := e.instance.Image()
+			image, err := imageOf(e.instance)
 			e.must(err)
-			r.images = append(r.images, image.Marshal())
+			r.images = append(r.images, image)
 			if move {
-				e.instance, err = s.module.Restore(t.Context(), e.config, image)
+				e.instance, err = s.module.RestoreHeap(t.Context(), e.config, runOf(image))
 				e.must(err)
 				instance := e.instance
 				t.Cleanup(func() { instance.Close() })
