@@ -106,7 +106,7 @@ var sinks = map[string]sinkSpec{
 		Doc: "files that appear, whole, when their checkpoint completes",
 		Fields: []graph.Field{
 			{Name: "path", Type: graph.FieldPath, Required: true, Exclusive: true, Doc: "the folder they appear in"},
-			{Name: "partitionBy", Type: graph.FieldString, Check: checkFolderPattern, Doc: "folders below it, by time and key: dt=%Y-%m-%d/hm=%H:%M"},
+			{Name: "partitionBy", Type: graph.FieldString, Check: checkFolderPattern, Doc: "folders below it, by time and key, like dt=%Y-%m-%d/hm=%H:%M; left out: none"},
 		},
 		Formats: []string{"lines", "json"}, TwoPhase: true,
 	}, openFileSink, openFileCommitter},
