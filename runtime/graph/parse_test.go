@@ -157,7 +157,7 @@ func TestHostileFiles(t *testing.T) {
 			if !errors.As(err, &problems) {
 				t.Fatalf("not refused: %v", err)
 			}
-			if took := time.Since(start); took > 10*time.Second {
+			if took := time.Since(start); took > time.Minute {
 				t.Errorf("took %s", took)
 			}
 			if len(problems) > maxProblems+1 || len(err.Error()) > 1<<20 {

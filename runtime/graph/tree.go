@@ -37,6 +37,7 @@ type value struct {
 
 	parent *value
 	name   string // under which the parent has it, in a mapping
+	label  mark   // where that name stands
 	index  int    // at which the parent has it, in a sequence
 	line   int
 	column int
@@ -44,11 +45,12 @@ type value struct {
 	file   string
 }
 
-// field is an entry of a mapping; line and column are the name's.
+type mark struct{ line, column int }
+
+// field is an entry of a mapping.
 type field struct {
-	name         string
-	value        *value
-	line, column int
+	name  string
+	value *value
 }
 
 // at is the place of the value itself.
@@ -64,11 +66,7 @@ func (v *value) at() place {
 func (v *value) named() place {
 	at := v.at()
 	if v.parent != nil && v.parent.kind == mapping && v.flag == "" {
-		for i := range v.parent.fields {
-			if f := &v.parent.fields[i]; f.value == v {
-				at.line, at.column = f.line, f.column
-			}
-		}
+		at.line, at.column = v.label.line, v.label.column
 	}
 	return at
 }
@@ -220,7 +218,7 @@ func (p *parser) convertFields(n *yaml.Node, v *value, depth int) {
 			continue
 		}
 		seen[key.Value] = key.Line
-		child := p.convert(n.Content[i+1], &value{parent: v, name: key.Value}, depth+1)
-		v.fields = append(v.fields, field{name: key.Value, value: child, line: key.Line, column: key.Column})
+		child := p.convert(n.Content[i+1], &value{parent: v, name: key.Value, label: mark{key.Line, key.Column}}, depth+1)
+		v.fields = append(v.fields, field{name: key.Value, value: child})
 	}
 }
