@@ -25,7 +25,8 @@ typedef struct wasmill_entry {
     bool known, dirty;
 } wasmill_entry;
 
-typedef struct wasmill_chunk {
+/* Its size is a multiple of 8, so that what lies behind it is aligned, and cap is one, too. */
+typedef struct __attribute__((aligned(16))) wasmill_chunk {
     struct wasmill_chunk *next;
     uint32_t cap, unused;
 } wasmill_chunk;
@@ -310,9 +311,15 @@ static inline wasmill_bytes wasmill_entry_get(wasmill_entry *e) {
 
 static const wasmill_bytes wasmill_no_sub = {NULL, 0};
 
-/* Makes a key the one at hand, in flush, watermark and barrier, which have none: it is of
- * this subtask, and readable until the call ends. */
-static inline void wasmill_at_key(wasmill_context *c, wasmill_bytes key) { c->key = key; }
+/* Makes a copy of a key the one at hand, in flush, watermark and barrier, which have none.
+ * It is one of this subtask. */
+static inline int wasmill_at_key(wasmill_context *c, wasmill_bytes key) {
+    char *kept = wasmill_keep(c, key.len ? key.len : 1);
+    if (!kept) return WASMILL_FAILED;
+    wasmill_copy(kept, key.ptr, key.len);
+    c->key.ptr = kept, c->key.len = key.len;
+    return WASMILL_OK;
+}
 
 /* Says that an entry of the key at hand will be asked for: all that are wanted come with
  * the first that is asked for, in one call of the engine. sub is that of a map. */

@@ -163,7 +163,7 @@ public:
         for (auto &e : names)
             if (want(c, e.name, e.value.parts)) return WASMILL_FAILED;
         for (auto &e : names) {
-            wasmill_at_key(c, e.name);
+            if (wasmill_at_key(c, e.name)) return WASMILL_FAILED;
             totals t = {};
             bytes known = wasmill_value_get(c, TOTALS);
             if (known.len == sizeof t) __builtin_memcpy(&t, known.ptr, sizeof t);
@@ -192,8 +192,7 @@ private:
     static uint64_t set_of(uint64_t place) { return __builtin_bswap64(place >> 7 << 1 | (place & 1)); }
 
     int want(context *c, bytes name, const part *p) {
-        wasmill_at_key(c, name);
-        if (wasmill_want(c, TOTALS, wasmill_no_sub)) return WASMILL_FAILED;
+        if (wasmill_at_key(c, name) || wasmill_want(c, TOTALS, wasmill_no_sub)) return WASMILL_FAILED;
         for (; p; p = p->next)
             for (uint32_t i = 0; i < p->blocks; i++) {
                 uint64_t set = set_of(p->block(i)->place);

@@ -32,11 +32,10 @@ static bytes key_of(const held<prices>::entry &e) { return {(const char *)&e.a, 
 
 static int flush(context *c) {
     for (auto &e : news) {
-        wasmill_at_key(c, key_of(e));
-        if (wasmill_want(c, PRICES, wasmill_no_sub)) return WASMILL_FAILED;
+        if (wasmill_at_key(c, key_of(e)) || wasmill_want(c, PRICES, wasmill_no_sub)) return WASMILL_FAILED;
     }
     for (auto &e : news) {
-        wasmill_at_key(c, key_of(e));
+        if (wasmill_at_key(c, key_of(e))) return WASMILL_FAILED;
         prices *p = (prices *)wasmill_value(c, PRICES, sizeof *p);
         if (!p) return WASMILL_FAILED;
         p->add(e.value);

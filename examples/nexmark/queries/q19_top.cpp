@@ -78,12 +78,11 @@ static bytes key_of(const held<fresh *>::entry &e) { return {(const char *)&e.a,
 
 static int flush(context *c) {
     for (auto &e : news) {
-        wasmill_at_key(c, key_of(e));
-        if (wasmill_want(c, TOP, wasmill_no_sub)) return WASMILL_FAILED;
+        if (wasmill_at_key(c, key_of(e)) || wasmill_want(c, TOP, wasmill_no_sub)) return WASMILL_FAILED;
     }
     for (auto &e : news) {
         ranked top[MOST];
-        wasmill_at_key(c, key_of(e));
+        if (wasmill_at_key(c, key_of(e))) return WASMILL_FAILED;
         uint32_t count = read(top, wasmill_value_get(c, TOP));
         for (const fresh *f = e.value; f; f = f->before) count = insert(top, count, f->value());
         bool changed = false;

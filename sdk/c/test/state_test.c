@@ -58,13 +58,13 @@ static int flush(wasmill_context *c) {
     if (keys && wasmill_want(c, NAMES, text("a")) == WASMILL_OK) return WASMILL_OK; /* no key is at hand */
     c->failed = false;
     for (int i = 0; i < keys; i++) {
-        wasmill_at_key(c, text(wanted[i]));
-        if (wasmill_want(c, NAMES, text("a"))) return WASMILL_FAILED;
+        if (wasmill_at_key(c, text(wanted[i])) || wasmill_want(c, NAMES, text("a"))) return WASMILL_FAILED;
     }
     for (int i = 0; i < keys; i++) {
-        wasmill_at_key(c, text(wanted[i]));
+        if (wasmill_at_key(c, text(wanted[i]))) return WASMILL_FAILED;
         wasmill_record out = {.key = text(wanted[i]), .value = wasmill_map_get(c, NAMES, text("a"))};
         if (wasmill_emit(c, &out) || wasmill_map_set(c, NAMES, text("a"), text("flushed"))) return WASMILL_FAILED;
+        wanted[i][0] = '?'; /* whoever holds keys may use their place again */
     }
     keys = 0;
     return WASMILL_OK;
