@@ -8,7 +8,7 @@ using namespace nexmark;
 enum { PERSONS, SELLERS };
 
 struct seen {
-    uint64_t seller, window;
+    uint64_t seller, window; // its number, from 1
 };
 static seen lately[1 << 12];
 
@@ -18,7 +18,7 @@ static int process(context *c, const record *r) {
     out.key = bytes(key, sizeof key);
     if (is_auction(r)) {
         auction a(r);
-        seen now = {a.seller(), a.date_time() / 10000};
+        seen now = {a.seller(), a.date_time() / 10000 + 1};
         seen *last = &lately[now.seller & 4095];
         if (last->seller == now.seller && last->window == now.window) return WASMILL_OK;
         *last = now;

@@ -7,6 +7,8 @@ using namespace nexmark;
 
 enum { AUCTIONS, BEST };
 
+static const uint64_t NEVER = UINT64_MAX;
+
 // A bid as q9_bids makes it.
 struct offer {
     const char *p;
@@ -17,10 +19,10 @@ struct offer {
     offer next() const { return {after_string(p + 24)}; }
 };
 
-// What BEST holds once the auction is known, behind AUCTION. Price 0: no bid yet.
+// What BEST holds once the auction is known.
 struct __attribute__((packed)) best {
     uint8_t kind;
-    uint64_t from, to, price, date_time;
+    uint64_t from, to, price, date_time; // no bid yet: of the end of time
 
     bool improve(offer o) {
         bool better = o.price() > price || (o.price() == price && o.date_time() < date_time);
@@ -65,7 +67,7 @@ static int process(context *c, const record *r) {
     if (r->value[0] == AUCTION) {
         if (known && known[0] == AUCTION) return WASMILL_OK;
         auction a(r);
-        now = {AUCTION, a.date_time(), a.expires(), 0, 0};
+        now = {AUCTION, a.date_time(), a.expires(), 0, NEVER};
         offer o = known ? now.improve(known) : offer{nullptr};
         if (o.p) emit(c, a, o, true); // ahead of BEST, in which the offer lies
         if (wasmill_value_set(c, AUCTIONS, r->value)) return WASMILL_FAILED;
@@ -73,7 +75,7 @@ static int process(context *c, const record *r) {
     }
     if (!known || known[0] == BID) return wasmill_value_add(c, BEST, known ? bytes(r->value.ptr + 1, r->value.len - 1) : r->value);
     __builtin_memcpy(&now, known.ptr, sizeof now);
-    bool first = !now.price;
+    bool first = now.date_time == NEVER;
     offer o = now.improve(r->value);
     if (!o.p) return WASMILL_OK;
     if (wasmill_value_set(c, BEST, {(const char *)&now, sizeof now})) return WASMILL_FAILED;
