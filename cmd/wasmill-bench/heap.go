@@ -200,18 +200,21 @@ func (l *lab) heapPace(ctx context.Context, interval string) (p progress, err er
 	if err := j.took(ctx, "heap", 100*heapRate); err != nil {
 		return p, err
 	}
-	began := time.Now()
+	before, err := h.newest(ctx)
+	if err != nil {
+		return p, err
+	}
 	if p, err = j.pace(ctx, "heap", heapPace); err != nil || interval == "off" {
 		return p, err
 	}
-	if _, err := h.read(ctx); err != nil {
+	after, err := h.newest(ctx)
+	if err != nil {
 		return p, err
 	}
-	seen := len(h.since(began))
-	if seen == 0 {
+	if after == before {
 		return p, fmt.Errorf("watch job heap: %w", errNoCheckpoint)
 	}
-	fmt.Fprintf(os.Stderr, "  checkpoints %s: %d of them, %s records/s\n", interval, seen, number(p.perSecond))
+	fmt.Fprintf(os.Stderr, "  checkpoints %s: %d of them, %s records/s\n", interval, after-before, number(p.perSecond))
 	return p, nil
 }
 

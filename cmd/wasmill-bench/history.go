@@ -58,6 +58,14 @@ func (h *history) read(ctx context.Context) (snapshots.State, error) {
 	return state, nil
 }
 
+// newest is the number of the last complete checkpoint, 0 if there is none.
+func (h *history) newest(ctx context.Context) (uint64, error) {
+	if _, err := h.read(ctx); err != nil || len(h.all) == 0 {
+		return 0, err
+	}
+	return h.all[len(h.all)-1].Manifest.Checkpoint, nil
+}
+
 // since are the checkpoints that began after a time.
 func (h *history) since(t time.Time) (all []snapshots.Checkpoint) {
 	for _, c := range h.all {
