@@ -47,4 +47,7 @@ var Queries = []Query{
 	{Name: "q22", Rows: "q22", Flink: 135},
 	{Name: "q0-go", Rows: "q0", Flink: 182, Go: true},
 	{Name: "q3-go", Rows: "q3", Flink: 181, Go: true},
+	{Name: "q5-go", Rows: "q5", Flink: 65, Go: true},
+	{Name: "q7-go", Rows: "q7", Flink: 33, Go: true},
+	{Name: "q11-go", Rows: "q11", Flink: 73, Go: true},
 }
