@@ -218,13 +218,22 @@ inline char *put_escape(char *to, uint8_t c) {
     return to;
 }
 
+// Whether a block can be read at p, whatever is in it: the memory goes on for a page.
+inline bool readable(const char *p) {
+#ifdef __wasm__
+    return (uintptr_t(p) >> 16) + 1 < __builtin_wasm_memory_size(0);
+#else
+    return (void)p, false;
+#endif
+}
+
 // Six bytes for each of text's at most, and 16 beyond.
 inline char *put_escaped(char *to, bytes text) {
     const char *from = text.ptr;
     uint32_t left = text.len;
     char tail[16] = {};
     while (left) {
-        if (left < 16 && from != tail) {
+        if (left < 16 && from != tail && !readable(from)) {
             wasmill_copy(tail, from, left);
             from = tail;
         }
