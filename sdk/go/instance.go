@@ -99,9 +99,9 @@ func (i *Instance) Process(input int, batch []byte) int32 {
 func (i *Instance) records(batch []byte) error {
 	c := &i.context
 	r, process := &i.record, i.op.Process
-	n, row := 0, -1
+	n, row, step := 0, -1, 0
 	if c.store.placed {
-		row = 0
+		row, step = 0, len(c.store.ahead)
 	}
 	p := dataOf(batch)
 	for at := 0; at < len(batch) && c.err == nil; n++ {
@@ -112,6 +112,7 @@ func (i *Instance) records(batch []byte) error {
 				head = 0
 			}
 		}
+		c.index, c.row = n, row
 		if head != 0 { // decode, without a call
 			mid := at + headerSize + int(head&maxKeyLen)
 			end := mid + int(head>>32)
@@ -120,6 +121,7 @@ func (i *Instance) records(batch []byte) error {
 				r.Extension = nil
 			}
 			setInput(&r.Key, p, at+headerSize, mid-at-headerSize)
+			setInput(&c.key, p, at+headerSize, mid-at-headerSize)
 			setInput(&r.Value, p, mid, end-mid)
 			at = end
 		} else {
@@ -129,15 +131,11 @@ func (i *Instance) records(batch []byte) error {
 				return malformed(n)
 			}
 			at += size
-		}
-		c.index, c.row = n, -1
-		setInput(&c.key, dataOf(r.Key), 0, len(r.Key))
-		if row >= 0 {
-			if r.Key != nil {
-				c.row = row
+			if c.key = r.Key; c.key == nil {
+				c.row = -1
 			}
-			row += len(c.store.ahead)
 		}
+		row += step
 		if err := process(c, r); err != nil {
 			c.fail(&recordError{n, err})
 		}

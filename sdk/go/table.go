@@ -65,6 +65,17 @@ func (v *Value[T]) info() *tableInfo {
 
 // Get returns the value of the key at hand; ok: there is one.
 func (v *Value[T]) Get(c *Context) (value T, ok bool) {
+	if s := c.store; v.table.word && c.row >= 0 && v.table.place >= 0 && v.table.store == s {
+		if e := s.fetched(c.row + v.table.place); len(e.value) == 8 {
+			n := toInt64(get64(dataOf(e.value), 0))
+			return *(*T)(unsafe.Pointer(&n)), true
+		}
+	}
+	return v.get(c)
+}
+
+// get is Get by way of the codec.
+func (v *Value[T]) get(c *Context) (value T, ok bool) {
 	var e *storeEntry
 	if s := c.store; c.row >= 0 && v.table.place >= 0 && v.table.store == s {
 		e = s.fetched(c.row + v.table.place)
@@ -73,10 +84,6 @@ func (v *Value[T]) Get(c *Context) (value T, ok bool) {
 	}
 	if e == nil || e.value == nil {
 		return value, false
-	}
-	if v.table.word && len(e.value) == 8 {
-		n := toInt64(get64(dataOf(e.value), 0))
-		return *(*T)(unsafe.Pointer(&n)), true
 	}
 	if v.Migrate != nil {
 		return decodeEntry(c, e, &v.Codec, v.Migrate)
@@ -90,9 +97,20 @@ func (v *Value[T]) Get(c *Context) (value T, ok bool) {
 
 // Set replaces the value of the key at hand.
 func (v *Value[T]) Set(c *Context, value T) {
+	if s := c.store; v.table.word && c.row >= 0 && v.table.place >= 0 && v.table.store == s {
+		if e := s.fetched(c.row + v.table.place); len(e.value) == 8 {
+			put64(dataOf(e.value), 0, ofInt64(*(*int64)(unsafe.Pointer(&value))))
+			e.version, e.dirty = s.version, true
+			return
+		}
+	}
+	v.set(c, value)
+}
+
+// set is Set by way of the codec.
+func (v *Value[T]) set(c *Context, value T) {
 	var e *storeEntry
-	s := c.store
-	if c.row >= 0 && v.table.place >= 0 && v.table.store == s {
+	if s := c.store; c.row >= 0 && v.table.place >= 0 && v.table.store == s {
 		e = s.fetched(c.row + v.table.place)
 	} else {
 		e = s.current(&v.table, nil)
@@ -100,17 +118,12 @@ func (v *Value[T]) Set(c *Context, value T) {
 	if e == nil {
 		return
 	}
-	if v.table.word && len(e.value) == 8 {
-		put64(dataOf(e.value), 0, ofInt64(*(*int64)(unsafe.Pointer(&value))))
-		e.version, e.dirty = s.version, true
-		return
-	}
 	b := e.value
 	setLen(&b, 0)
 	if b = v.Codec.Append(b, value); b == nil {
 		b = noBytes
 	}
-	e.value, e.version, e.dirty = b, s.version, true
+	e.value, e.version, e.dirty = b, c.store.version, true
 }
 
 // Clear removes the value of the key at hand.

@@ -93,13 +93,23 @@ const (
 	End                // nothing ever again
 )
 
-var registered Operator
+var registered func() Operator
 
 // Register makes op the operator of this module. Call it once, in an init function.
-func Register(op Operator) { registered = op }
+func Register(op Operator) { registered = func() Operator { return op } }
+
+// RegisterFunc makes what f makes the operator of this module. It is to be preferred to
+// Register(f()): there the compiler copies f into init, and inlines nothing into the
+// copies of its closures, which handle the records.
+func RegisterFunc(f func() Operator) { registered = f }
 
 // Registered is the operator of this module: what the exports run, and a test may.
-func Registered() Operator { return registered }
+func Registered() Operator {
+	if registered == nil {
+		return Operator{}
+	}
+	return registered()
+}
 
 // Process registers an operator of one input and one output that handles a record at
 // a time.

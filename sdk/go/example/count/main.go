@@ -11,7 +11,7 @@ import (
 	"github.com/wasmill/wasmill/sdk/go/config"
 )
 
-func init() { wasmill.Register(newCount()) }
+func init() { wasmill.RegisterFunc(newCount) }
 
 func main() {}
 

@@ -5,7 +5,7 @@ import (
 	wasmill "github.com/wasmill/wasmill/sdk/go"
 )
 
-func init() { wasmill.Register(newJoin()) }
+func init() { wasmill.RegisterFunc(newJoin) }
 
 func main() {}
 

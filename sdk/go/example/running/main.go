@@ -8,7 +8,7 @@ import (
 	wasmill "github.com/wasmill/wasmill/sdk/go"
 )
 
-func init() { wasmill.Register(newRunning()) }
+func init() { wasmill.RegisterFunc(newRunning) }
 
 func main() {}
 

@@ -11,7 +11,7 @@ import (
 	wasmill "github.com/wasmill/wasmill/sdk/go"
 )
 
-func init() { wasmill.Register(newStats()) }
+func init() { wasmill.RegisterFunc(newStats) }
 
 func main() {}
 

@@ -11,7 +11,7 @@ import (
 	wasmill "github.com/wasmill/wasmill/sdk/go"
 )
 
-func init() { wasmill.Register(newVisits()) }
+func init() { wasmill.RegisterFunc(newVisits) }
 
 func main() {}
 
