@@ -139,6 +139,7 @@ func (a *attempt) runTask(ctx context.Context, t *task.Task, m *share, opened ch
 
 func (a *attempt) carry(ctx context.Context, t *task.Task, m *share, started time.Time) error {
 	last, err := t.Run(ctx, started)
+	m.ended.Store(true)
 	// The coordinator hears of the end behind all checkpoints that came before.
 	m.uploads.Wait()
 	if err != nil {

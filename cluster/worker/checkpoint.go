@@ -17,13 +17,16 @@ import (
 	"github.com/wasmill/wasmill/snapshots"
 )
 
-// command tells every task here; one that is too busy to listen does not take part in
-// the checkpoint.
+// command tells every task here that runs; a source that is too busy to listen does not
+// take part in the checkpoint.
 func (a *attempt) command(c task.Command) {
 	a.mu.Lock()
 	shares := a.shares
 	a.mu.Unlock()
 	for _, m := range shares {
+		if m.ended.Load() || c.Kind == task.Trigger && m.inbox != nil {
+			continue // to whom barriers come they bring the checkpoint
+		}
 		select {
 		case m.commands <- c:
 		default:

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/wasmill/wasmill/runtime/exchange"
 	"github.com/wasmill/wasmill/runtime/graph"
@@ -17,6 +18,7 @@ type share struct {
 	outputs map[int]*exchange.Writer
 
 	commands chan task.Command
+	ended    atomic.Bool // it takes no commands any more
 	uploads  sync.WaitGroup
 }
 

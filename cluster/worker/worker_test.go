@@ -177,6 +177,19 @@ func TestOutputIsVisibleAfterTheCommit(t *testing.T) {
 	s.ended <- nil
 }
 
+// Tasks that have ended are part of each checkpoint while others run, for as long as it
+// takes.
+func TestEndedTasksDeclineNothing(t *testing.T) {
+	s := startWorker(t)
+	s.runToEnd(linesJob(t, t.TempDir()), 1)
+	for n := range uint64(2 * maxCommands) {
+		s.send(cluster.TriggerCheckpoint{AttemptRef: ref(1), Checkpoint: n + 1})
+		s.send(cluster.CheckpointAborted{AttemptRef: ref(1), Checkpoint: n + 1})
+	}
+	s.send(cluster.Cancel{AttemptRef: ref(1)})
+	expect[cluster.Stopped](s) // nothing else
+}
+
 func TestACanceledAttemptLeavesNothing(t *testing.T) {
 	s, out := startWorker(t), t.TempDir()
 	s.runToEnd(linesJob(t, out), 1)
