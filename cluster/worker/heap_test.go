@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"testing"
@@ -310,4 +311,27 @@ func TestDamagedHeapsAreRefused(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+// The log says how written pages are found, and what was restored.
+func TestHeapsAreToldOf(t *testing.T) {
+	r := newHeapRig(t)
+	var log bytes.Buffer
+	r.worker.config.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	if err := r.begin(0); err != nil {
+		t.Fatal(err)
+	}
+	method, _ := host.HeapMethod()
+	if want := "writtenPagesBy=" + method; strings.Count(log.String(), `msg="heaps are kept"`) != 1 || !strings.Contains(log.String(), want) {
+		t.Errorf("it does not say once that heaps are kept with %s:\n%s", want, &log)
+	}
+	r.done(1)
+	if err := r.begin(1); err != nil {
+		t.Fatal(err)
+	}
+	for subtask := range 2 {
+		if want := fmt.Sprintf(`msg="heap restored" namespace=default job=j operator=count subtask=%d checkpoint=1 runs=1 took=`, subtask); !strings.Contains(log.String(), want) {
+			t.Errorf("it does not say %q:\n%s", want, &log)
+		}
+	}
 }
