@@ -47,6 +47,9 @@ func writeHeaps(t *testing.T, url string) {
 		if n < 3 {
 			var b record.Builder
 			b.Append(record.Insert, int64(n), nil, []byte("a record"))
+			for range 4 * (n - 1) { // pages that are equal to each other
+				b.Append(record.Insert, 0, nil, make([]byte, host.HeapPage-record.HeaderSize))
+			}
 			must(t, guest.Process(6, b.Bytes()))
 		}
 		taken, err := heap.Snapshot(n, false)
@@ -54,7 +57,7 @@ func writeHeaps(t *testing.T, url string) {
 		_, err = folder.WritePack(t.Context(), snapshots.PackID{Checkpoint: n}, func(w *snapshots.PackWriter) error {
 			run := snapshots.Run{Checkpoint: n}
 			run.Section, err = w.Section("sum/heap", func(w io.Writer) error {
-				info, err := taken.Write(w)
+				info, err := taken.WriteSharing(w, stored{map[host.PageSum]int64{}, snapshots.ChainLender(len(runs))})
 				run.Since, run.Header = info.Since, info.Header
 				return err
 			})
@@ -70,6 +73,20 @@ func writeHeaps(t *testing.T, url string) {
 		_, err = log.Append(t.Context(), snapshots.Entry{Checkpoint: m, Time: time.Now()}, 1)
 		must(t, err)
 	}
+}
+
+// stored has each page once in a run of that number.
+type stored struct {
+	at  map[host.PageSum]int64
+	run uint32
+}
+
+func (s stored) Place(sum host.PageSum, offset int64) (host.PagePlace, bool) {
+	at, ok := s.at[sum]
+	if !ok {
+		s.at[sum] = offset
+	}
+	return host.PagePlace{Lender: s.run, Offset: at}, ok
 }
 
 // drop takes what a guest gives out.
@@ -92,6 +109,9 @@ func TestHeapsAreLookedInto(t *testing.T) {
 	if h.Operator != "sum" || h.Memory == 0 || h.Kept == 0 || h.Kept > h.Memory || len(h.Runs) != 3 || h.Runs[0].Since != 0 || h.Runs[2].Since != 2 {
 		t.Errorf("it lists %+v", h)
 	}
+	if h.Lent < host.HeapPage || h.Lent > 4*host.HeapPage {
+		t.Errorf("%d bytes of it are lent", h.Lent)
+	}
 	if h.Runs[1].Written >= h.Runs[0].Written+host.HeapPage*4 || h.Runs[2].Written > 500 {
 		t.Errorf("runs wrote %+v", h.Runs)
 	}
@@ -99,7 +119,7 @@ func TestHeapsAreLookedInto(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{[]string{"list", job + "/3"}, []string{"OPERATOR  SUBTASK  MODULE", "sum       0        " + h.Module[:12]}},
+		{[]string{"list", job + "/3"}, []string{"OPERATOR  SUBTASK  MODULE", "KEPT", "LENT", "sum       0        " + h.Module[:12]}},
 		{[]string{"list", job + "/3", "--groups"}, []string{"CHECKPOINT  SINCE", "sum       0        1           -", "sum       0        3           2"}},
 		{[]string{"diff", job + "/2", job + "/3"}, []string{"hold the same"}},
 		{[]string{"diff", job + "/1", job + "/2"}, []string{"PAGES CHANGED", " memory  0x0 "}},
