@@ -37,6 +37,7 @@ type keepJob struct {
 	Every    int    // touches for each record given out
 	Subtasks int    // that keep
 	Sink     string // discard if empty
+	Cache    int64  // bytes of the disk backend; 0: its default
 
 	Number, Keep string // paths of modules
 }
@@ -62,7 +63,7 @@ operators:
     parallelism: {{.Subtasks}}
     inputs: [{from: number, as: load, by: key, first: true}, {from: old, as: touch, by: key}]
     config: {every: {{.Every}}}
-    state: {backend: {{with .Backend}}{{.}}{{else}}memory{{end}}}
+    state: {backend: {{with .Backend}}{{.}}{{else}}memory{{end}}{{with .Cache}}, cache: {{.}}{{end}}}
   out:
     sink: {{with .Sink}}{{.}}{{else}}discard{{end}}
     inputs: [{from: keep, by: {{if eq .Subtasks 1}}forward{{else}}rebalance{{end}}}]

@@ -138,13 +138,19 @@ func measureStateDisk(ctx context.Context, l *lab) error {
 	return nil
 }
 
-// diskSettled is how long the tree is written to before it is watched: what was restored
-// is sorted better than it will ever be again.
+// diskSettled is how long the file is written to before it is watched: what was restored
+// is denser than it will ever be again.
 const diskSettled = 15 * time.Second
 
+// Of a process' memory, its state takes so much, and Go's heap so much at most; the rest
+// is for what Go does not count. In percent.
+const (
+	diskCache = 70
+	diskHeap  = 20
+)
+
 func (l *lab) disk(ctx context.Context, limit int64) (err error) {
-	// Go's own limit leaves room for what is not its heap.
-	o := liveOptions{env: []string{fmt.Sprint("GOMEMLIMIT=", limit*3/4)}}
+	o := liveOptions{env: []string{fmt.Sprint("GOMEMLIMIT=", limit/100*diskHeap)}}
 	how := "in a cgroup of"
 	if o.cgroup, err = newCgroup(limit); err != nil {
 		how = fmt.Sprintf("not limited (%v) but asked by GOMEMLIMIT to keep below", err)
@@ -152,7 +158,7 @@ func (l *lab) disk(ctx context.Context, limit int64) (err error) {
 		defer func() { err = errors.Join(err, o.cgroup.remove()) }()
 	}
 	began := time.Now()
-	j, h, drop, err := l.resume(ctx, keepJob{Touched: l.stateKeys(), Backend: "disk", Interval: "10s"}, o)
+	j, h, drop, err := l.resume(ctx, keepJob{Touched: l.stateKeys(), Backend: "disk", Cache: limit / 100 * diskCache, Interval: "10s"}, o)
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func (op *tableOp) take(req []byte) (size int) {
 const touchAhead = 32
 
 // fetchAhead is how many operations are looked at when they wait for files.
-const fetchAhead = 128
+const fetchAhead = 512
 
 // nextOp is an operation that will be done soon. With a part it is on one entry in memory
 // and goes the short way.

@@ -63,7 +63,7 @@ func (b *deadBlock) entry(at *int, m *Memory) (part uint32, entry []byte) {
 	lens := binary.NativeEndian.Uint32(b.bytes[*at+4:])
 	names := b.bytes[*at+8:][:lens&0xffff+lens>>16]
 	*at += 8 + len(names)
-	entry = make([]byte, m.parts[part].Load().head, int(entryStamp+8)+len(names))
+	entry = make([]byte, m.parts[part].Load().head, maxEntryHead+len(names))
 	binary.NativeEndian.PutUint32(entry[entryLens:], lens)
 	return part, append(entry, names...)
 }

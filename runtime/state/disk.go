@@ -2,364 +2,333 @@ package state
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
-	"fmt"
-	"os"
 	"slices"
 	"sync/atomic"
-
-	"github.com/cockroachdb/pebble/v2"
+	"unsafe"
 )
 
-// Disk is the backend for state larger than RAM: an LSM tree (pebble) in a folder. It is
-// no more durable than Memory, since it is snapshots that survive, so it keeps no log
-// and syncs nothing.
+// Disk is the backend for state larger than RAM. Names (keys and subkeys, in a Memory)
+// stay in RAM, with short values; longer values lie in a file, and the latest of them in
+// RAM, too (valueLog). An entry takes about 40 bytes of RAM and its names; its value is
+// one read from the file, or none.
 //
-// Every value carries the epoch of its last change, and blocks and files of the tree
-// know the range of epochs in them: a delta skips what is older than the checkpoint it
-// builds on. Writes are collected into batches, which end before the next read.
+// It is no more durable than Memory, since it is snapshots that survive: its file is
+// gone when it is opened again.
 type Disk struct {
-	options Options
-	db      *pebble.DB
-	cache   *pebble.Cache
-	pending *pebble.Batch
-	users   atomic.Int32 // the owner and the snapshots not closed
+	names  *Memory
+	values *valueLog
+	limit  int64 // Options.Limit
 
-	now     int64
-	version uint32
-	bytes   int64
-	epoch   uint32
-	base    mark
-	marks   []mark
-
-	recent []recentEntry // what is known of entries used lately; see look
-	name   []byte        // encoded, of the entry at hand
-	gone   []byte        // encoded, being written
-	sweep  diskSweep
-
-	wanted  []byte // names to fetch, one behind the other
-	fetches []diskFetch
+	found []unsafe.Pointer // entries of a scan
 }
 
 var _ Backend = (*Disk)(nil)
 
-// Names of what is in the tree, so that their order is that of runs:
-//
-//	entry = 0   u32 group   u8 table   u64 hash of the key   u16 keyLen   key   subkey
-//	gone  = 1   u32 epoch   group … subkey as above
-//
-// all big-endian. The value of an entry:
-//
-//	u32 epoch   u8 flags   u32 version   i64 stamp   value
-const (
-	nameEntry = 0
-	nameGone  = 1
-	nameHead  = 1 + 4 + 1
-	nameKey   = nameHead + 8 + 2
-
-	recordFlags   = 4
-	recordVersion = 5
-	recordStamp   = 9
-	recordHead    = 17
-	recordNew     = 1 // the entry was made in the epoch of its last change
-
-	recentSize  = 1 << 14
-	pendingMost = 1 << 20 // bytes of a batch
-)
-
 // NewDisk makes an empty backend in the folder Options.Dir, of which it removes what is
 // there.
 func NewDisk(options Options) (*Disk, error) {
-	if err := options.check(true); err != nil {
-		return nil, err
-	}
 	if options.Dir == "" {
 		return nil, errors.New("open disk state: no folder is given")
 	}
-	options.Tables = slices.Clone(options.Tables)
 	if options.Cache == 0 {
 		options.Cache = 256 << 20
 	}
-	if err := os.RemoveAll(options.Dir); err != nil {
-		return nil, fmt.Errorf("empty state folder: %w", err)
-	}
-	if err := os.MkdirAll(options.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make state folder: %w", err)
-	}
-	d := &Disk{options: options, epoch: 1, recent: make([]recentEntry, recentSize)}
-	d.cache = pebble.NewCache(options.Cache * 5 / 8)
-	db, err := pebble.Open(options.Dir, pebbleOptions(d.cache, options.Cache))
+	limit := options.Limit
+	options.Limit = 0 // names are not all
+	m, err := NewMemory(options)
 	if err != nil {
-		d.cache.Unref()
-		return nil, fmt.Errorf("open disk state: %w", err)
+		return nil, err
 	}
-	d.db, d.pending = db, db.NewBatch()
-	d.users.Store(1)
-	return d, nil
+	l, err := openValues(m, options.Dir, options.Cache)
+	if err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	m.values = l
+	return &Disk{names: m, values: l, limit: limit}, nil
 }
 
 // SetTime implements Backend.
-func (d *Disk) SetTime(now int64) { d.now = max(d.now, now) }
+func (d *Disk) SetTime(now int64) { d.names.SetTime(now) }
 
 // SetVersion implements Backend.
-func (d *Disk) SetVersion(version uint32) { d.version = version }
+func (d *Disk) SetVersion(version uint32) { d.names.SetVersion(version) }
 
 // Bytes implements Backend.
-func (d *Disk) Bytes() int64 { return d.bytes }
+func (d *Disk) Bytes() int64 { return d.names.Bytes() + d.values.bytes }
 
 // Memory implements Backend.
-func (d *Disk) Memory() int64 {
-	m := d.db.Metrics()
-	return m.BlockCache.Size + int64(m.MemTable.Size+m.MemTable.ZombieSize) + m.FileCache.Size
-}
+func (d *Disk) Memory() int64 { return d.names.Memory() + d.values.memory() }
 
-// Touch implements Backend: here a look-up is a wait.
-func (d *Disk) Touch(int, int, []byte, []byte) {}
+// Touch implements Backend: names come near, values do not.
+func (d *Disk) Touch(group, table int, key, subkey []byte) { d.names.Touch(group, table, key, subkey) }
 
 // Close implements Backend. The folder goes with the last snapshot that is still being
 // written.
-func (d *Disk) Close() error {
-	err := d.pending.Close()
-	return errors.Join(err, d.release())
-}
-
-func (d *Disk) release() error {
-	if d.users.Add(-1) > 0 {
-		return nil
-	}
-	err := d.db.Close()
-	d.cache.Unref()
-	if err != nil {
-		return fmt.Errorf("close disk state: %w", err)
-	}
-	if err := os.RemoveAll(d.options.Dir); err != nil {
-		return fmt.Errorf("remove state folder: %w", err)
-	}
-	return nil
-}
-
-// check refuses what is not of this backend.
-func (d *Disk) check(group, table int, key, subkey []byte, value int) error {
-	if group < d.options.First || group >= d.options.End || table < 0 || table >= len(d.options.Tables) {
-		return errPlace(group, table)
-	}
-	return checkEntry(key, subkey, value)
-}
-
-func appendName(b []byte, group, table int, key, subkey []byte) []byte {
-	b = append(b, nameEntry)
-	b = binary.BigEndian.AppendUint32(b, uint32(group))
-	b = append(b, byte(table))
-	b = binary.BigEndian.AppendUint64(b, hashOf(key, nil))
-	b = binary.BigEndian.AppendUint16(b, uint16(len(key)))
-	return append(append(b, key...), subkey...)
-}
-
-// splitName takes an entry's name apart.
-func splitName(name []byte) (group, table int, key, subkey []byte) {
-	group, table = int(binary.BigEndian.Uint32(name[1:])), int(name[5])
-	n := int(binary.BigEndian.Uint16(name[nameHead+8:]))
-	return group, table, name[nameKey : nameKey+n], name[nameKey+n:]
-}
-
-// recentEntry is what is known of an entry: that saves reading it again before it is
-// written.
-type recentEntry struct {
-	name  []byte
-	there bool
-	isNew bool
-	epoch uint32
-	stamp int64
-	size  int // of the value
-	// record is the encoded entry if it was read and has not changed since: fetch leaves
-	// it for the Get to come.
-	record []byte
-}
-
-// keepRecord is the largest record that stays behind, in bytes.
-const keepRecord = 4 << 10
-
-// look finds out what there is under a name. The record is read when it is asked for, or
-// when nothing is known.
-func (d *Disk) look(name []byte, record bool) (r *recentEntry, err error) {
-	r = &d.recent[hashOf(name, nil)%recentSize]
-	if r.known(name) && !(record && r.there && len(r.record) == 0) {
-		return r, nil
-	}
-	if err := d.commit(); err != nil {
-		return nil, err
-	}
-	return r, r.read(d.db, name)
-}
-
-func (r *recentEntry) known(name []byte) bool { return len(r.name) > 0 && bytes.Equal(r.name, name) }
-
-// read fills in what the tree holds under a name.
-func (r *recentEntry) read(db *pebble.DB, name []byte) error {
-	if cap(r.record) > keepRecord {
-		r.record = nil
-	}
-	record, closer, err := db.Get(name)
-	*r = recentEntry{name: append(r.name[:0], name...), there: err == nil, record: r.record[:0]}
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		r.name = r.name[:0]
-		return fmt.Errorf("read state: %w", err)
-	}
-	r.epoch = binary.BigEndian.Uint32(record)
-	r.isNew = record[recordFlags]&recordNew != 0
-	r.stamp = int64(binary.BigEndian.Uint64(record[recordStamp:]))
-	r.size = len(record) - recordHead
-	r.record = append(r.record, record...)
-	if err := closer.Close(); err != nil {
-		return fmt.Errorf("read state: %w", err)
-	}
-	return nil
-}
-
-// commit ends the batch of writes.
-func (d *Disk) commit() error {
-	if d.pending.Empty() {
-		return nil
-	}
-	if err := d.pending.Commit(pebble.NoSync); err != nil {
-		return fmt.Errorf("write state: %w", err)
-	}
-	d.pending.Reset()
-	return nil
-}
-
-func (d *Disk) expired(table int, stamp int64) bool {
-	ttl := d.options.Tables[table].TTL
-	return ttl > 0 && d.now-stamp >= max(ttl.Milliseconds(), 1)
-}
+func (d *Disk) Close() error { return d.names.Close() }
 
 // Get implements Backend.
 func (d *Disk) Get(group, table int, key, subkey []byte) (value []byte, version uint32, ok bool, err error) {
-	if err := d.check(group, table, key, subkey, 0); err != nil {
-		return nil, 0, false, err
+	m := d.names
+	p, ok := m.part(group, table)
+	if !ok {
+		return nil, 0, false, errPlace(group, table)
 	}
-	d.name = appendName(d.name[:0], group, table, key, subkey)
-	r, err := d.look(d.name, true)
-	if err != nil || !r.there || d.expired(table, r.stamp) {
-		return nil, 0, false, err
+	if p == nil || len(key) > MaxKey || len(subkey) > MaxSubkey {
+		return nil, 0, false, checkEntry(key, subkey, 0)
 	}
-	return r.record[recordHead:], binary.BigEndian.Uint32(r.record[recordVersion:]), true, nil
+	hash := hashOf(key, subkey)
+	e, _ := m.find(p, hash, key, subkey, 0)
+	if e == nil {
+		return nil, 0, false, nil
+	}
+	value, version, ok = m.read(p, e, len(key)+len(subkey))
+	if ok && *placeOf(e) != 0 {
+		value, err = d.values.read(p, hash, e, 0)
+	}
+	return value, version, ok && err == nil, err
 }
 
 // Put implements Backend.
 func (d *Disk) Put(group, table int, key, subkey, value []byte) error {
-	if err := d.check(group, table, key, subkey, len(value)); err != nil {
+	if err := checkEntry(key, subkey, len(value)); err != nil {
 		return err
 	}
-	d.name = appendName(d.name[:0], group, table, key, subkey)
-	r, err := d.look(d.name, false)
+	p, err := d.names.makePart(group, table)
 	if err != nil {
 		return err
 	}
-	return d.write(r, table, key, subkey, nil, value)
+	hash := hashOf(key, subkey)
+	e, slot := d.names.find(p, hash, key, subkey, 0)
+	return d.write(p, hash, e, slot, key, subkey, nil, value)
 }
 
 // Append implements Backend.
 func (d *Disk) Append(group, table int, key, subkey, value []byte) error {
-	if err := d.check(group, table, key, subkey, len(value)); err != nil {
+	if err := checkEntry(key, subkey, len(value)); err != nil {
 		return err
 	}
-	d.name = appendName(d.name[:0], group, table, key, subkey)
-	r, err := d.look(d.name, true)
+	m := d.names
+	p, err := m.makePart(group, table)
 	if err != nil {
 		return err
 	}
+	hash := hashOf(key, subkey)
+	e, slot := m.find(p, hash, key, subkey, 0)
 	var old []byte
-	if r.there && !d.expired(table, r.stamp) {
-		old = r.record[recordHead:]
+	if e != nil && !m.expired(p, e) {
+		old, _, _ = m.read(p, e, len(key)+len(subkey))
+		if *placeOf(e) != 0 {
+			// What is given may be of the other scratch.
+			if old, err = d.values.read(p, hash, e, 1); err != nil {
+				return err
+			}
+		}
 		if err := checkEntry(key, subkey, len(old)+len(value)); err != nil {
 			return err
 		}
 	}
-	return d.write(r, table, key, subkey, old, value)
+	return d.write(p, hash, e, slot, key, subkey, old, value)
 }
 
-// write puts an entry whose value has two parts; r is what was there.
-func (d *Disk) write(r *recentEntry, table int, key, subkey, first, second []byte) error {
-	size := len(first) + len(second)
-	grows := int64(EntryOverhead + len(key) + len(subkey) + size)
-	if r.there {
-		grows = int64(size - r.size)
+// write writes an entry whose value has two parts; e is what was there.
+func (d *Disk) write(p *part, hash uint64, e, slot unsafe.Pointer, key, subkey, first, second []byte) error {
+	m, length := d.names, len(first)+len(second)
+	grows := int64(EntryOverhead + len(key) + len(subkey) + length)
+	if e != nil {
+		grows = int64(length - valueLen(e) - placeLen(*placeOf(e)))
 	}
-	if d.options.Limit > 0 && grows > 0 && d.bytes+grows > d.options.Limit {
-		return &LimitError{Limit: d.options.Limit, Need: d.bytes + grows}
+	if need := d.Bytes() + grows; d.limit > 0 && grows > 0 && need > d.limit {
+		return &LimitError{Limit: d.limit, Need: need}
 	}
-	d.bytes += grows
-	isNew := !r.there || r.isNew && r.epoch == d.epoch
-	r.there, r.isNew, r.epoch, r.stamp, r.size = true, isNew, d.epoch, 0, size
-	if d.options.Tables[table].TTL > 0 {
-		r.stamp = d.now
+	near := 0 // bytes behind the names
+	if length <= inlineMost {
+		near = length
 	}
-	if err := d.set(d.name, r, d.version, first, second); err != nil {
+	var left uint64
+	var err error
+	if e == nil {
+		e, err = d.add(p, hash, key, subkey, near)
+	} else if m.renew(p, e); valueLen(e) != near {
+		e, left, err = m.refit(p, e, slot, subkey, near, 0)
+	}
+	if err != nil {
 		return err
 	}
-	r.record = r.record[:0] // after the write: what is written may be a slice of it
-	return d.sweepSome(table)
+	place := uint64(0)
+	if near == length {
+		value := unsafe.Slice((*byte)(unsafe.Add(e, p.head+len(key)+len(subkey))), length)
+		copy(value[copy(value, first):], second)
+		d.values.leave(*placeOf(e))
+	} else if place, err = d.values.put(p.index, hash, *placeOf(e), first, second); err != nil {
+		return err
+	}
+	atomic.StoreUint64(placeOf(e), place)
+	if err := m.wrote(p, e, left); err != nil {
+		return err
+	}
+	return d.values.tidy()
 }
 
-// set writes an entry into the batch.
-func (d *Disk) set(name []byte, r *recentEntry, version uint32, first, second []byte) error {
-	op := d.pending.SetDeferred(len(name), recordHead+len(first)+len(second))
-	copy(op.Key, name)
-	binary.BigEndian.PutUint32(op.Value, r.epoch)
-	op.Value[recordFlags] = 0
-	if r.isNew {
-		op.Value[recordFlags] = recordNew
+// add makes an entry that is not there.
+func (d *Disk) add(p *part, hash uint64, key, subkey []byte, near int) (unsafe.Pointer, error) {
+	m := d.names
+	if err := m.room(EntryOverhead + len(key) + len(subkey) + near); err != nil {
+		return nil, err
 	}
-	binary.BigEndian.PutUint32(op.Value[recordVersion:], version)
-	binary.BigEndian.PutUint64(op.Value[recordStamp:], uint64(r.stamp))
-	copy(op.Value[recordHead:], first)
-	copy(op.Value[recordHead+len(first):], second)
-	if err := op.Finish(); err != nil {
-		return fmt.Errorf("write state: %w", err)
+	e, ref, err := m.write(p, hash, key, subkey, near, flagLive|flagNew)
+	if err != nil {
+		return nil, err
 	}
-	if d.pending.Len() > pendingMost {
-		return d.commit()
+	m.mark(p)
+	if len(subkey) > 0 {
+		err = m.plantEntry(p, key, subkey, ref)
 	}
-	return nil
+	return e, err
 }
 
 // Delete implements Backend.
 func (d *Disk) Delete(group, table int, key, subkey []byte) error {
-	if err := d.check(group, table, key, subkey, 0); err != nil {
-		return err
-	}
-	d.name = appendName(d.name[:0], group, table, key, subkey)
-	r, err := d.look(d.name, false)
-	if err != nil || !r.there {
-		return err
-	}
-	return d.drop(d.name, r.epoch, r.isNew, r.size, true)
+	return d.names.Delete(group, table, key, subkey)
 }
 
-// drop removes an entry that is there. Told, deltas say that it is gone.
-func (d *Disk) drop(name []byte, epoch uint32, isNew bool, size int, told bool) error {
-	if r := &d.recent[hashOf(name, nil)%recentSize]; bytes.Equal(r.name, name) {
-		*r = recentEntry{name: r.name, record: r.record[:0]}
+// DeleteRange implements Backend.
+func (d *Disk) DeleteRange(group, table int, key, from, to []byte) error {
+	return d.names.DeleteRange(group, table, key, from, to)
+}
+
+// ScanKeys implements Backend.
+func (d *Disk) ScanKeys(group, table int, after []byte, visit func(key []byte) bool) error {
+	return d.names.ScanKeys(group, table, after, visit)
+}
+
+const (
+	scanFirst = 8   // entries whose values are read at once as a scan begins
+	scanMost  = 256 // later
+)
+
+// Scan implements Backend. It finds some entries, reads what of their values is far, all
+// at once, visits them, and goes on with more.
+func (d *Disk) Scan(group, table int, key, from, to []byte, visit func(subkey, value []byte, version uint32) bool) error {
+	m := d.names
+	p, ok := m.part(group, table)
+	if !ok {
+		return errPlace(group, table)
 	}
-	_, _, key, subkey := splitName(name)
-	d.bytes -= int64(EntryOverhead + len(key) + len(subkey) + size)
-	if told && (epoch != d.epoch || !isNew) && (d.base.checkpoint != 0 || len(d.marks) > 0) {
-		d.gone = binary.BigEndian.AppendUint32(append(d.gone[:0], nameGone), d.epoch)
-		d.gone = append(d.gone, name[1:]...)
-		if err := d.pending.Set(d.gone, nil, nil); err != nil {
-			return fmt.Errorf("write state: %w", err)
+	if p == nil || len(key) > MaxKey {
+		return checkEntry(key, nil, 0)
+	}
+	if to != nil && len(to) == 0 {
+		return nil
+	}
+	for most := scanFirst; ; most = min(2*most, scanMost) {
+		d.found = d.found[:0]
+		m.each(p, key, from, func(e unsafe.Pointer) bool {
+			if to != nil && bytes.Compare(namesOf(p, e, len(key)), to) >= 0 {
+				return false
+			}
+			if !m.expired(p, e) {
+				d.found = append(d.found, e)
+			}
+			return len(d.found) < most
+		})
+		if more, err := d.visit(p, len(key), visit); err != nil || !more {
+			return err
+		}
+		if len(d.found) < most {
+			return nil
+		}
+		last := namesOf(p, d.found[most-1], len(key))
+		from = append(slices.Clone(last), 0)
+	}
+}
+
+// namesOf is the subkey of an entry whose key has that length.
+func namesOf(p *part, e unsafe.Pointer, key int) (subkey []byte) {
+	_, s, _ := sizes(e)
+	return unsafe.Slice((*byte)(unsafe.Add(e, p.head+key)), s)
+}
+
+// visit shows the entries that were found.
+func (d *Disk) visit(p *part, key int, visit func(subkey, value []byte, version uint32) bool) (more bool, err error) {
+	hash := func(e unsafe.Pointer) uint64 {
+		k := unsafe.Slice((*byte)(unsafe.Add(e, p.head)), key)
+		return hashOf(k, namesOf(p, e, key))
+	}
+	for _, e := range d.found {
+		d.values.want(p, hash(e), e)
+	}
+	if err := d.values.fetch(); err != nil {
+		return false, err
+	}
+	for _, e := range d.found {
+		subkey := namesOf(p, e, key)
+		value, version, _ := d.names.read(p, e, key+len(subkey))
+		if *placeOf(e) != 0 {
+			if value, err = d.values.read(p, hash(e), e, 0); err != nil {
+				return false, err
+			}
+		}
+		if !visit(subkey, value, version) {
+			return false, nil
 		}
 	}
-	if err := d.pending.Delete(name, nil); err != nil {
-		return fmt.Errorf("write state: %w", err)
+	return true, nil
+}
+
+// want lists a value to be fetched, if there is one in the file.
+func (d *Disk) want(group, table int, key, subkey []byte) {
+	p, _ := d.names.part(group, table)
+	if p == nil || len(key) > MaxKey || len(subkey) > MaxSubkey {
+		return
 	}
-	if d.pending.Len() > pendingMost {
-		return d.commit()
+	hash := hashOf(key, subkey)
+	if e, _ := d.names.find(p, hash, key, subkey, 0); e != nil && !d.names.expired(p, e) {
+		d.values.want(p, hash, e)
 	}
-	return nil
+}
+
+// fetch reads what is wanted.
+func (d *Disk) fetch() error { return d.values.fetch() }
+
+// Snapshot implements Backend. What is not on its way to the file yet is sent there.
+func (d *Disk) Snapshot(checkpoint uint64, full bool) (Snapshot, error) {
+	if last := d.names.lastMark(); checkpoint > last {
+		if err := d.values.seal(); err != nil {
+			return nil, err
+		}
+	}
+	return d.names.Snapshot(checkpoint, full)
+}
+
+// Confirm implements Backend.
+func (d *Disk) Confirm(checkpoint uint64) { d.names.Confirm(checkpoint) }
+
+// Restore implements Backend.
+func (d *Disk) Restore(from Source, base uint64) error {
+	return d.names.restore(from, base, func(table int, e *Entry) error {
+		value := e.Value
+		if len(value) > inlineMost {
+			if err := checkEntry(e.Key, e.Subkey, len(value)); err != nil {
+				return err
+			}
+			e.Value = nil
+		}
+		at, err := d.names.restoreEntry(table, e)
+		if err != nil {
+			return err
+		}
+		if len(value) > inlineMost {
+			p, _ := d.names.part(e.Group, table)
+			place, err := d.values.put(p.index, hashOf(e.Key, e.Subkey), 0, nil, value)
+			if err != nil {
+				return err
+			}
+			atomic.StoreUint64(placeOf(at), place)
+		}
+		if d.limit > 0 && d.Bytes() > d.limit {
+			return &LimitError{Limit: d.limit, Need: d.Bytes()}
+		}
+		return d.values.tidy()
+	})
 }

@@ -21,6 +21,7 @@ type part struct {
 	group    int
 	table    int
 	head     int   // bytes before the key in an entry
+	stamp    int   // where an entry has its stamp, in bytes, if ttl is set
 	ttl      int64 // ms; 0 none
 	depth    uint8
 	dir      []uint32 // by the upper depth bits of the tag: the segment
@@ -64,14 +65,16 @@ func withSubkey(hash uint64, subkey []byte) uint64 {
 func mix(key, subkey uint64) uint64 { return bits.RotateLeft64(key^subkey, 29) * 0x9e3779b97f4a7c15 }
 
 // Fields of an entry, by offset. An entry is followed by its key, subkey and value; in
-// a table with a time-to-live the i64 stamp comes before the key.
+// a table with a time-to-live the i64 stamp comes before the key, and before that, on
+// disk, the place of the value.
 const (
 	entryMod     = 0 // u32 epoch of the last change; atomic
 	entryWord    = 4 // u32 length of the value, and flags; 0: the slot is free
 	entryLens    = 8 // u16 length of the key, u16 length of the subkey
 	entryVersion = 12
-	entryStamp   = 16
 	entryHead    = 16
+	entryPlace   = 16 // u64 in a backend on disk: where the value is; see place
+	maxEntryHead = entryPlace + 16
 
 	lengthMask = 1<<28 - 1
 	flagLive   = 1 << 28 // not a free slot

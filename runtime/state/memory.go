@@ -1,6 +1,7 @@
 package state
 
 import (
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -35,6 +36,8 @@ type Memory struct {
 	active    []*memorySnapshot
 	dead      deadLog
 	preserved atomic.Int64 // bytes of copies kept for snapshots
+
+	values *valueLog // where values lie that do not lie behind their names; nil: all do
 
 	users atomic.Int32 // the owner and the snapshots not closed
 
@@ -105,6 +108,9 @@ func (m *Memory) release() error {
 	if m.users.Add(-1) > 0 {
 		return nil
 	}
+	if m.values != nil {
+		return errors.Join(m.values.close(), m.close())
+	}
 	return m.close()
 }
 
@@ -128,8 +134,12 @@ func (m *Memory) makePart(group, table int) (*part, error) {
 	}
 	index := (group-m.options.First)*len(m.options.Tables) + table
 	p = &part{index: uint32(index), group: group, table: table, head: entryHead, dir: []uint32{0}}
+	if m.values != nil {
+		p.head = entryPlace + 8
+	}
 	if ttl := m.options.Tables[table].TTL; ttl > 0 {
-		p.ttl, p.head = max(ttl.Milliseconds(), 1), entryStamp+8
+		p.ttl, p.stamp = max(ttl.Milliseconds(), 1), p.head
+		p.head += 8
 	}
 	ref, err := m.takeSlots(segmentStart)
 	if err != nil {
@@ -142,7 +152,7 @@ func (m *Memory) makePart(group, table int) (*part, error) {
 
 // expired tells whether an entry's time is over.
 func (m *Memory) expired(p *part, e unsafe.Pointer) bool {
-	return p.ttl > 0 && m.now-*(*int64)(unsafe.Add(e, entryStamp)) >= p.ttl
+	return p.ttl > 0 && m.now-*(*int64)(unsafe.Add(e, p.stamp)) >= p.ttl
 }
 
 // sizes are the lengths of an entry's key, subkey and value.
@@ -274,7 +284,7 @@ func (m *Memory) Delete(group, table int, key, subkey []byte) error {
 func (m *Memory) stamp(p *part, e unsafe.Pointer) {
 	*(*uint32)(unsafe.Add(e, entryVersion)) = m.version
 	if p.ttl > 0 {
-		*(*int64)(unsafe.Add(e, entryStamp)) = m.now
+		*(*int64)(unsafe.Add(e, p.stamp)) = m.now
 	}
 }
 
@@ -321,6 +331,9 @@ func (m *Memory) write(p *part, hash uint64, key, subkey []byte, value int, flag
 	atomic.StoreUint32((*uint32)(e), m.epoch) // before anything else changes: see gather
 	*(*uint32)(unsafe.Add(e, entryLens)) = lensOf(key, subkey)
 	*(*uint32)(unsafe.Add(e, entryWord)) = uint32(value) | flags
+	if m.values != nil {
+		atomic.StoreUint64(placeOf(e), 0)
+	}
 	at := unsafe.Add(e, p.head)
 	copy(unsafe.Slice((*byte)(at), len(key)), key)
 	copy(unsafe.Slice((*byte)(unsafe.Add(at, len(key))), len(subkey)), subkey)
@@ -332,74 +345,4 @@ func (m *Memory) mark(p *part) {
 	if p.written.Load() != m.epoch {
 		p.written.Store(m.epoch)
 	}
-}
-
-// renew makes an entry one of this epoch, before it changes.
-func (m *Memory) renew(p *part, e unsafe.Pointer) {
-	if *(*uint32)(e) == m.epoch {
-		return
-	}
-	if len(m.active) > 0 {
-		m.preserve(p, e)
-	}
-	atomic.StoreUint32((*uint32)(e), m.epoch)
-	*(*uint32)(unsafe.Add(e, entryWord)) &^= flagNew
-	m.mark(p)
-}
-
-// refit makes an entry's value another length, moving the entry if its slot does not
-// fit; of the old value the first keep bytes stay. Left is the slot to give back.
-func (m *Memory) refit(p *part, e, slot unsafe.Pointer, subkey []byte, value, keep int) (to unsafe.Pointer, left uint64, err error) {
-	k, s, old := sizes(e)
-	if err := m.room(value - old); err != nil {
-		return nil, 0, err
-	}
-	m.renew(p, e)
-	word := (*uint32)(unsafe.Add(e, entryWord))
-	size := p.head + k + s
-	if sameSlot(size+old, size+value) {
-		*word = *word&^lengthMask | uint32(value)
-		return e, 0, nil
-	}
-	ref, err := m.take(p, size+value)
-	if err != nil {
-		return nil, 0, err
-	}
-	to = m.at(ref)
-	atomic.StoreUint32((*uint32)(to), m.epoch)
-	*(*uint32)(unsafe.Add(to, entryWord)) = *word&^lengthMask | uint32(value)
-	n := size + keep - entryLens
-	copy(unsafe.Slice((*byte)(unsafe.Add(to, entryLens)), n), unsafe.Slice((*byte)(unsafe.Add(e, entryLens)), n))
-	place := (*uint64)(slot)
-	left = *place & refMask
-	*place = *place&^refMask | ref
-	if len(subkey) > 0 {
-		key := unsafe.Slice((*byte)(unsafe.Add(to, p.head)), k)
-		m.moveEntry(p, key, subkey, ref)
-	}
-	return to, left, nil
-}
-
-// drop removes an entry. Told, deltas say that it is gone; an expired one is gone
-// wherever it is restored. Listed, it is taken out of the tree of its key.
-func (m *Memory) drop(p *part, e, slot unsafe.Pointer, told, listed bool) error {
-	k, s, v := sizes(e)
-	key := unsafe.Slice((*byte)(unsafe.Add(e, p.head)), k)
-	subkey := unsafe.Slice((*byte)(unsafe.Add(e, p.head+k)), s)
-	word := *(*uint64)(slot)
-	if told && (*(*uint32)(e) != m.epoch || *(*uint32)(unsafe.Add(e, entryWord))&flagNew == 0) {
-		m.bury(p, key, subkey)
-	}
-	if *(*uint32)(e) != m.epoch && len(m.active) > 0 {
-		m.preserve(p, e)
-	}
-	m.mark(p)
-	m.bytes -= int64(EntryOverhead + k + s + v)
-	m.remove(p, word>>refBits, slot)
-	if s > 0 && listed {
-		if err := m.uprootEntry(p, key, subkey); err != nil {
-			return err
-		}
-	}
-	return m.give(p, word&refMask)
 }

@@ -9,6 +9,14 @@ import (
 
 // Restore implements Backend.
 func (m *Memory) Restore(from Source, base uint64) error {
+	return m.restore(from, base, func(table int, e *Entry) error {
+		_, err := m.restoreEntry(table, e)
+		return err
+	})
+}
+
+// restore hands the entries on, each with the index of its table.
+func (m *Memory) restore(from Source, base uint64, add func(table int, e *Entry) error) error {
 	if m.bytes != 0 || m.epoch != 1 {
 		return errors.New("restore state: the backend is not empty")
 	}
@@ -18,10 +26,14 @@ func (m *Memory) Restore(from Source, base uint64) error {
 		if err == io.EOF {
 			break
 		}
-		if err != nil {
-			return fmt.Errorf("restore state: %w", err)
+		if err == nil {
+			if table, ok := tables[e.Table]; ok {
+				err = add(table, &e)
+			} else {
+				err = errUndeclared(e.Table)
+			}
 		}
-		if err := m.restoreEntry(tables, &e); err != nil {
+		if err != nil {
 			return fmt.Errorf("restore state: %w", err)
 		}
 	}
@@ -32,24 +44,20 @@ func (m *Memory) Restore(from Source, base uint64) error {
 	return nil
 }
 
-func (m *Memory) restoreEntry(tables map[string]int, e *Entry) error {
-	table, ok := tables[e.Table]
-	if !ok {
-		return errUndeclared(e.Table)
-	}
+func (m *Memory) restoreEntry(table int, e *Entry) (at unsafe.Pointer, err error) {
 	if err := checkEntry(e.Key, e.Subkey, len(e.Value)); err != nil {
-		return err
+		return nil, err
 	}
 	p, err := m.makePart(e.Group, table)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := m.room(EntryOverhead + len(e.Key) + len(e.Subkey) + len(e.Value)); err != nil {
-		return err
+		return nil, err
 	}
 	at, ref, err := m.write(p, hashOf(e.Key, e.Subkey), e.Key, e.Subkey, len(e.Value), flagLive)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	copy(unsafe.Slice((*byte)(unsafe.Add(at, p.head+len(e.Key)+len(e.Subkey))), len(e.Value)), e.Value)
 	*(*uint32)(unsafe.Add(at, entryVersion)) = e.Version
@@ -58,13 +66,13 @@ func (m *Memory) restoreEntry(tables map[string]int, e *Entry) error {
 		if stamp == 0 {
 			stamp = m.now // its table had no time-to-live
 		}
-		*(*int64)(unsafe.Add(at, entryStamp)) = stamp
+		*(*int64)(unsafe.Add(at, p.stamp)) = stamp
 	}
 	m.mark(p)
 	if len(e.Subkey) > 0 {
-		return m.plantEntry(p, e.Key, e.Subkey, ref)
+		err = m.plantEntry(p, e.Key, e.Subkey, ref)
 	}
-	return nil
+	return at, err
 }
 
 func tableIndex(tables []Table) map[string]int {

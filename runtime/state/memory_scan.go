@@ -92,7 +92,7 @@ func (m *Memory) Scan(group, table int, key, from, to []byte, visit func(subkey,
 	if to != nil && len(to) == 0 {
 		return nil
 	}
-	show := func(e unsafe.Pointer) bool {
+	m.each(p, key, from, func(e unsafe.Pointer) bool {
 		k, s, v := sizes(e)
 		subkey := unsafe.Slice((*byte)(unsafe.Add(e, p.head+k)), s)
 		if to != nil && bytes.Compare(subkey, to) >= 0 {
@@ -102,16 +102,20 @@ func (m *Memory) Scan(group, table int, key, from, to []byte, visit func(subkey,
 			return true
 		}
 		return visit(subkey, unsafe.Slice((*byte)(unsafe.Add(e, p.head+k+s)), v), *(*uint32)(unsafe.Add(e, entryVersion)))
-	}
+	})
+	return nil
+}
+
+// each shows the entries of a key with from ≤ subkey in order, until show returns false.
+func (m *Memory) each(p *part, key, from []byte, show func(e unsafe.Pointer) bool) {
 	if len(from) == 0 {
 		if e, _ := m.find(p, hashOf(key, nil), key, nil, 0); e != nil && !show(e) {
-			return nil
+			return
 		}
 	}
 	if root, _ := m.root(p, key); root != nil {
 		m.walk(p, binary.LittleEndian.Uint64(root), prefixOf(from), from, func(ref uint64) bool { return show(m.at(ref)) })
 	}
-	return nil
 }
 
 // DeleteRange implements Backend.

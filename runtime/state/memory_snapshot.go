@@ -92,7 +92,11 @@ func (m *Memory) preserve(p *part, e unsafe.Pointer) {
 		bytes := unsafe.Slice((*byte)(e), p.head+k+sub+v)
 		s.mu.Lock()
 		if s.copies != nil { // it may have been closed just now
+			at := len(s.copies[p.index])
 			s.copies[p.index] = append(s.copies[p.index], bytes...)
+			if m.values != nil {
+				m.values.putDiskPlace(s.copies[p.index][at:], e)
+			}
 			m.preserved.Add(int64(len(bytes)))
 		}
 		s.mu.Unlock()
@@ -135,6 +139,11 @@ func (s *memorySnapshot) Write(w io.Writer) (RunInfo, error) {
 	run := newRunWriter(w, m.options.Tables, s.checkpoint, s.since.checkpoint)
 	dead := s.deadByPart()
 	var g gathering
+	var far *farValues
+	if m.values != nil {
+		far = m.values.far()
+		defer far.close()
+	}
 	tables := byName(m.options.Tables)
 	for n := range m.parts {
 		i := n/len(tables)*len(tables) + tables[n%len(tables)]
@@ -152,16 +161,21 @@ func (s *memorySnapshot) Write(w io.Writer) (RunInfo, error) {
 			g.add(d)
 		}
 		g.sort()
-		if err := s.writeGathered(run, &g); err != nil {
+		if err := s.writeGathered(run, &g, far); err != nil {
 			return RunInfo{}, err
 		}
 	}
 	return run.close()
 }
 
-func (s *memorySnapshot) writeGathered(run *runWriter, g *gathering) error {
+func (s *memorySnapshot) writeGathered(run *runWriter, g *gathering, far *farValues) error {
 	var lastKey, lastSub []byte
 	for i, place := range g.places {
+		if far != nil {
+			if err := far.reach(g, i); err != nil {
+				return err
+			}
+		}
 		e := unsafe.Pointer(&g.bytes[place.at])
 		k, sub, v := sizes(e)
 		key := g.bytes[place.at+g.part.head:][:k]
@@ -173,9 +187,12 @@ func (s *memorySnapshot) writeGathered(run *runWriter, g *gathering) error {
 		out := Entry{Group: g.part.group, Key: key, Subkey: subkey, Deleted: g.deleted(place.at)}
 		if !out.Deleted {
 			out.Value = g.bytes[place.at+g.part.head+k+sub:][:v]
+			if far != nil {
+				out.Value = far.value(i, out.Value)
+			}
 			out.Version = *(*uint32)(unsafe.Add(e, entryVersion))
 			if ttl := g.part.ttl; ttl > 0 {
-				out.Stamp = *(*int64)(unsafe.Add(e, entryStamp))
+				out.Stamp = *(*int64)(unsafe.Add(e, g.part.stamp))
 				if s.now-out.Stamp >= ttl {
 					continue
 				}
@@ -217,6 +234,9 @@ func (s *memorySnapshot) gather(g *gathering, p *part) {
 			}
 			mark := len(g.bytes)
 			g.add(unsafe.Slice((*byte)(e), size))
+			if m.values != nil {
+				m.values.putDiskPlace(g.bytes[mark:], e)
+			}
 			// The second look is an atomic write so that no read above moves behind it.
 			if !atomic.CompareAndSwapUint32((*uint32)(e), epoch, epoch) {
 				g.cut(mark)

@@ -62,7 +62,8 @@ type Options struct {
 	// Dir is where a disk backend keeps its files: a folder of its own, emptied when
 	// the backend is opened and removed when it is closed.
 	Dir string
-	// Cache is how many bytes of RAM a disk backend takes. 0: 256 MiB.
+	// Cache is how many bytes of RAM a disk backend takes, unless its names need more.
+	// 0: 256 MiB.
 	Cache int64
 }
 

@@ -270,7 +270,7 @@ func (m *Memory) walkLeaf(items []item, visit func(ref uint64) bool) bool {
 // nearRest brings near what an entry has behind its first line.
 func (m *Memory) nearRest(e unsafe.Pointer) {
 	k, s, v := sizes(e)
-	end := int(uintptr(e)&(cacheLine-1)) + min(entryStamp+8+k+s+v, nearMost)
+	end := int(uintptr(e)&(cacheLine-1)) + min(maxEntryHead+k+s+v, nearMost)
 	for line := cacheLine; line < end; line += cacheLine {
 		m.nearing.add(unsafe.Add(e, line))
 	}
