@@ -104,6 +104,7 @@ type Checkpoints struct {
 	next uint64
 
 	running map[cluster.TaskRef]bool               // tasks that still take part
+	sources map[cluster.TaskRef]bool               // those of them that barriers come from
 	ended   map[cluster.TaskRef][]cluster.Snapshot // what the others left
 	pending map[uint64]*pendingCheckpoint
 	writing uint64 // whose manifest is being written, 0 if none
@@ -117,18 +118,23 @@ type Checkpoints struct {
 type pendingCheckpoint struct {
 	started time.Time
 	acks    map[cluster.TaskRef][]cluster.Snapshot
+	sent    bool // a source has taken it, and its barrier is on its way
 	final   bool
 	written []cluster.Snapshot // once its manifest is being written
 }
 
 // NewCheckpoints is a machine for the tasks of an attempt.
-func NewCheckpoints(pace graph.Checkpointing, tasks []cluster.TaskRef) *Checkpoints {
+func NewCheckpoints(plan *graph.Plan) *Checkpoints {
 	c := &Checkpoints{
-		pace: pace, running: map[cluster.TaskRef]bool{}, ended: map[cluster.TaskRef][]cluster.Snapshot{},
-		pending: map[uint64]*pendingCheckpoint{},
+		pace: plan.Checkpoint, running: map[cluster.TaskRef]bool{}, sources: map[cluster.TaskRef]bool{},
+		ended: map[cluster.TaskRef][]cluster.Snapshot{}, pending: map[uint64]*pendingCheckpoint{},
 	}
-	for _, t := range tasks {
+	for _, t := range tasks(plan) {
 		c.running[t] = true
+		head := plan.Tasks[t.Task].Operators[0]
+		if !slices.ContainsFunc(plan.Edges, func(e graph.Edge) bool { return e.To == head }) {
+			c.sources[t] = true
+		}
 	}
 	return c
 }
@@ -146,6 +152,7 @@ func (c *Checkpoints) Step(e CheckpointEvent) []CheckpointAction {
 	case Acked:
 		if p := c.pending[e.Checkpoint]; p != nil && c.running[e.Task] {
 			p.acks[e.Task] = e.Snapshots
+			p.sent = p.sent || c.sources[e.Task]
 			return c.write()
 		}
 	case Declined:
@@ -169,7 +176,7 @@ func (c *Checkpoints) Step(e CheckpointEvent) []CheckpointAction {
 func (c *Checkpoints) Next() uint64 { return c.next }
 
 func (c *Checkpoints) start(now time.Time) []CheckpointAction {
-	if c.next == 0 || c.final || len(c.running) == 0 || len(c.pending) >= max(1, c.pace.MaxConcurrent) || !c.requested && !c.due(now) {
+	if c.next == 0 || c.final || len(c.sources) == 0 || len(c.pending) >= max(1, c.pace.MaxConcurrent) || !c.requested && !c.due(now) {
 		return nil
 	}
 	n := c.next
@@ -253,8 +260,14 @@ func (c *Checkpoints) end(e Ended) []CheckpointAction {
 	}
 	delete(c.running, e.Task)
 	c.ended[e.Task] = e.Snapshots
+	last := c.sources[e.Task] && len(c.sources) == 1
+	delete(c.sources, e.Task)
 	if len(c.running) > 0 {
-		return c.write()
+		actions := c.write()
+		if last {
+			actions = append(actions, c.dropUnsent()...)
+		}
+		return actions
 	}
 	// The last output of a bounded job becomes visible with a checkpoint of its own.
 	n := c.next
@@ -269,6 +282,18 @@ func (c *Checkpoints) end(e Ended) []CheckpointAction {
 		}
 	}
 	return append(actions, c.write()...)
+}
+
+// dropUnsent forgets checkpoints that no source has taken, now that none is left: their
+// barriers will never come. What is still on its way is left to the final one.
+func (c *Checkpoints) dropUnsent() (actions []CheckpointAction) {
+	for _, n := range c.numbers() {
+		if p := c.pending[n]; n != c.writing && !p.sent {
+			delete(c.pending, n)
+			actions = append(actions, Aborted{Checkpoint: n, Reason: "every source has ended"})
+		}
+	}
+	return actions
 }
 
 func (c *Checkpoints) logged(e Logged) []CheckpointAction {

@@ -43,7 +43,6 @@ func TestCheckpointTranscripts(t *testing.T) {
 }
 
 func playCheckpoints(t *testing.T, transcript string) string {
-	var pace graph.Checkpointing
 	var machine *Checkpoints
 	var out strings.Builder
 	for line := range strings.Lines(transcript) {
@@ -53,8 +52,7 @@ func playCheckpoints(t *testing.T, transcript string) string {
 			fmt.Fprintln(&out, line)
 		case line == "pace" || strings.HasPrefix(line, "pace "):
 			fmt.Fprintln(&out, line)
-			pace = parsePace(t, strings.Fields(line)[1:])
-			machine = NewCheckpoints(pace, tasks(twoTasks()))
+			machine = NewCheckpoints(parsePace(t, strings.Fields(line)[1:]))
 		case strings.HasPrefix(line, "> "):
 			fmt.Fprintln(&out, line)
 			for _, a := range machine.Step(parseCheckpointEvent(t, strings.Fields(line[2:]))) {
@@ -65,7 +63,9 @@ func playCheckpoints(t *testing.T, transcript string) string {
 	return out.String()
 }
 
-func parsePace(t *testing.T, fields []string) (p graph.Checkpointing) {
+func parsePace(t *testing.T, fields []string) *graph.Plan {
+	plan := twoTasks()
+	p := &plan.Checkpoint
 	for _, f := range fields {
 		name, value, _ := strings.Cut(f, "=")
 		d, _ := time.ParseDuration(value)
@@ -78,13 +78,15 @@ func parsePace(t *testing.T, fields []string) (p graph.Checkpointing) {
 			p.MinPause = d
 		case "maxConcurrent":
 			fmt.Sscan(value, &p.MaxConcurrent)
+		case "reads": // what the one task gives out
+			plan.Edges = []graph.Edge{{From: 0, To: 1, Partition: graph.ByKey}}
 		case "tolerable":
 			fmt.Sscan(value, &p.TolerableFailures)
 		default:
 			t.Fatalf("unknown pace %q", f)
 		}
 	}
-	return p
+	return plan
 }
 
 func parseCheckpointEvent(t *testing.T, f []string) CheckpointEvent {
@@ -178,11 +180,15 @@ func TestSimulatedCheckpoints(t *testing.T) {
 
 func simulateCheckpoints(t *testing.T, seed uint64) (final bool) {
 	r := rand.New(rand.NewPCG(seed, 3))
-	pace := graph.Checkpointing{
+	plan := twoTasks()
+	plan.Checkpoint = graph.Checkpointing{
 		Interval: time.Second, Timeout: 5 * time.Second, MaxConcurrent: 1 + r.IntN(3), TolerableFailures: 1000, MinPause: time.Duration(r.IntN(2)) * time.Second,
 	}
-	all := tasks(twoTasks())
-	c := NewCheckpoints(pace, all)
+	if seed%2 == 1 {
+		plan.Edges = []graph.Edge{{From: 0, To: 1, Partition: graph.ByKey}}
+	}
+	all := tasks(plan)
+	c := NewCheckpoints(plan)
 	now := time.Unix(1000, 0)
 	s := checkpointWatch{t: t, seed: seed, over: map[uint64]bool{}}
 	s.watch(c.Step(Began{Now: now, Next: 1}))

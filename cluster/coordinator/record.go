@@ -58,7 +58,7 @@ func (c *Coordinator) beginCheckpoints() {
 		c.asked = append(c.asked, waiting...)
 		delete(c.asking, n)
 	}
-	c.checkpoints = NewCheckpoints(c.config.Plan.Checkpoint, tasks(c.config.Plan))
+	c.checkpoints = NewCheckpoints(c.config.Plan)
 	c.stepCheckpoints(Began{Now: time.Now(), Next: c.next})
 	if len(c.asked) > 0 {
 		c.stepCheckpoints(Requested{Now: time.Now()})
