@@ -76,8 +76,9 @@ private:
     }
     __attribute__((noinline)) bool grow(context *c) {
         uint32_t more = room ? 2 * room : 4096;
-        slots = (uint32_t *)wasmill_grow(more * uint32_t(sizeof *slots)); // zero
+        slots = (uint32_t *)wasmill_grow(more * uint32_t(sizeof *slots));
         if (!slots) return c->fail("memory for what is held back is not to be had"), false;
+        __builtin_memset(slots, 0, more * sizeof *slots);
         room = more, shift = uint32_t(__builtin_clzll(room) + 1);
         for (uint32_t i = 0; i < entries.size(); i++) {
             uint32_t s = slot(entries[i].a, entries[i].b);
