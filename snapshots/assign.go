@@ -17,6 +17,8 @@ type Shape struct {
 	Parallelism int
 	Module      string // SHA-256; "" if it has none
 	Heap        bool   // images of its instances are in its checkpoints
+	// Edges are those that lead into its task and out of it, as runtime/task names them.
+	Edges []string
 }
 
 // Refusal says why a checkpoint is not restored into a job, and what would allow it.
@@ -44,6 +46,7 @@ func (m *Manifest) Fits(job []Shape, maxParallelism int, dropped []string) error
 		refuse(fmt.Sprintf("set maxParallelism: %d", m.MaxParallelism),
 			"maxParallelism is %d, that of checkpoint %d is %d: it is fixed for the life of the state", maxParallelism, m.Checkpoint, m.MaxParallelism)
 	}
+	var gone []string // edges
 	for i := range m.Operators {
 		o := &m.Operators[i]
 		at := slices.IndexFunc(job, func(s Shape) bool { return s.Name == o.Name })
@@ -54,9 +57,16 @@ func (m *Manifest) Fits(job []Shape, maxParallelism int, dropped []string) error
 			refuse(fmt.Sprintf("restore at parallelism %d and take an aligned checkpoint first", o.Parallelism),
 				"checkpoint %d is unaligned, with operator %q at parallelism %d, not %d", m.Checkpoint, o.Name, o.Parallelism, job[at].Parallelism)
 		}
+		if at >= 0 {
+			gone = o.withoutEdge(job[at], gone)
+		}
 		if at >= 0 && o.HasHeap() {
 			m.fitsHeap(o, job[at], refuse)
 		}
+	}
+	for _, edge := range gone {
+		refuse("go on with the former job file and --set checkpoint.alignment=aligned until a checkpoint completes, then change it",
+			"checkpoint %d is unaligned, with records in flight from %s, which is no channel of the job", m.Checkpoint, edge)
 	}
 	for _, name := range dropped {
 		if m.Operator(name) == nil {
@@ -64,6 +74,19 @@ func (m *Manifest) Fits(job []Shape, maxParallelism int, dropped []string) error
 		}
 	}
 	return errors.Join(problems...)
+}
+
+// withoutEdge adds to gone the edges that had something in flight at the operator and
+// that the job does not have.
+func (o *Operator) withoutEdge(s Shape, gone []string) []string {
+	for i := range o.Subtasks {
+		for _, edge := range o.Subtasks[i].Caught {
+			if !slices.Contains(s.Edges, edge) && !slices.Contains(gone, edge) {
+				gone = append(gone, edge)
+			}
+		}
+	}
+	return gone
 }
 
 // fitsHeap refuses to restore images of instances into anything but their equals.

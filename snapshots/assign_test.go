@@ -215,13 +215,17 @@ func TestFits(t *testing.T) {
 		{"an operator is missing", nil, maxParallelism, nil, false, []string{`state of operator "op"`, "(--allow-dropped-state op)"}},
 		{"it may be", nil, maxParallelism, []string{"op"}, false, nil},
 		{"one may be that is not there", []snapshots.Shape{shape("op", 3)}, maxParallelism, []string{"pp"}, false, []string{`"pp"`}},
-		{"unaligned, as it was", []snapshots.Shape{shape("op", 3)}, maxParallelism, nil, true, nil},
 		{"unaligned, rescaled", []snapshots.Shape{shape("op", 4)}, maxParallelism, nil, true, []string{"unaligned", "(restore at parallelism 3"}},
+		{"unaligned, with its edges", []snapshots.Shape{{Name: "op", Parallelism: 3, Edges: []string{"x", "a.out to op.in by key"}}}, maxParallelism, nil, true, nil},
+		{"unaligned, without an edge", []snapshots.Shape{{Name: "op", Parallelism: 3, Edges: []string{"a.out to op.in by rebalance"}}}, maxParallelism, nil, true,
+			[]string{"in flight from a.out to op.in by key", "checkpoint.alignment=aligned"}},
 		{"everything at once", nil, 64, []string{"pp"}, true, []string{"maxParallelism", `"op"`, `"pp"`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := snapshotAt(1, 3, nil)
-			m.Unaligned = c.unaligned
+			if m.Unaligned = c.unaligned; c.unaligned {
+				m.Operators[0].Subtasks[1].Caught = []string{"a.out to op.in by key"}
+			}
 			m.Operators = append(m.Operators, snapshots.Operator{Name: "stateless", Parallelism: 1})
 			err := m.Fits(c.job, c.max, c.dropped)
 			if (err == nil) != (c.want == nil) {

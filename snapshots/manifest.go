@@ -60,6 +60,8 @@ type Subtask struct {
 	Transactions [][]byte `json:"transactions,omitempty"`
 	// InFlight is what an unaligned checkpoint caught on its way.
 	InFlight *Section `json:"inFlight,omitempty"`
+	// Caught are the edges on which it did, as runtime/task names them.
+	Caught []string `json:"caught,omitempty"`
 
 	AlignNanos int64 `json:"alignNanos,omitempty"` // from the first to the last barrier
 	SyncNanos  int64 `json:"syncNanos,omitempty"`  // the operator stood still

@@ -90,7 +90,7 @@ func (a *attempt) upload(ctx context.Context, m *share, c task.Checkpoint, parts
 		if err != nil {
 			return fmt.Errorf("write what is in flight at %s[%d]: %w", head.Operator, m.subtask, err)
 		}
-		head.InFlight = &section
+		head.InFlight, head.Caught = &section, flight.Edges(a.plan)
 		return nil
 	})
 	return err

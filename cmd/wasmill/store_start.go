@@ -12,6 +12,7 @@ import (
 	"github.com/wasmill/wasmill/runtime/fault"
 	"github.com/wasmill/wasmill/runtime/graph"
 	"github.com/wasmill/wasmill/runtime/id"
+	"github.com/wasmill/wasmill/runtime/task"
 	"github.com/wasmill/wasmill/snapshots"
 )
 
@@ -113,19 +114,26 @@ func (s *jobStore) choose(ctx context.Context, h *history, state *snapshots.Stat
 		}
 		return o, nil
 	}
-	var shapes []snapshots.Shape
-	for i := range plan.Operators {
-		op := &plan.Operators[i]
-		s := snapshots.Shape{Name: op.Name, Parallelism: op.Parallelism, Heap: op.State != nil && op.State.Heap}
-		if op.Module != nil {
-			s.Module = op.Module.SHA256
-		}
-		shapes = append(shapes, s)
-	}
-	if err := o.manifest.Fits(shapes, plan.MaxParallelism, b.dropped); err != nil {
+	if err := o.manifest.Fits(shapesOf(plan), plan.MaxParallelism, b.dropped); err != nil {
 		return nil, refusedError{fmt.Errorf("job %s can't start from %s: %w", h.log.Job, o.name, err)}
 	}
 	return o, nil
+}
+
+func shapesOf(plan *graph.Plan) []snapshots.Shape {
+	var shapes []snapshots.Shape
+	for _, t := range plan.Tasks {
+		edges := task.Edges(plan, t)
+		for _, i := range t.Operators {
+			op := &plan.Operators[i]
+			s := snapshots.Shape{Name: op.Name, Parallelism: op.Parallelism, Heap: op.State != nil && op.State.Heap, Edges: edges}
+			if op.Module != nil {
+				s.Module = op.Module.SHA256
+			}
+			shapes = append(shapes, s)
+		}
+	}
+	return shapes
 }
 
 func (s *jobStore) find(ctx context.Context, h *history, state *snapshots.State, from string) (*origin, error) {

@@ -100,7 +100,7 @@ func TestUnalignedCheckpointsKeepWhatIsInFlight(t *testing.T) {
 				signalTo(t, p.cmd.Process.Pid, syscall.SIGKILL)
 				p.wait(t, 30*time.Second)
 				if strikes == 0 {
-					refusesAnotherParallelism(t, job, store)
+					refusesAnotherShape(t, job, store)
 				}
 				p = start(t, job, store, slices.Concat(test.workers, []string{"--from", "latest"})...)
 			}
@@ -112,15 +112,23 @@ func TestUnalignedCheckpointsKeepWhatIsInFlight(t *testing.T) {
 	}
 }
 
-// refusesAnotherParallelism says so of the newest checkpoint, which has caught something.
-func refusesAnotherParallelism(t *testing.T, job, store string) {
+// refusesAnotherShape says so of the newest checkpoint, which has caught something.
+func refusesAnotherShape(t *testing.T, job, store string) {
 	t.Helper()
 	if caught(t, store) == 0 {
 		t.Error("nothing was in flight: the test shows nothing")
 	}
-	p := start(t, job, store, "--from", "latest", "--parallelism", "3")
-	code, said := p.wait(t, 30*time.Second), p.stderr.String()
-	if code != exitRefused || !strings.Contains(said, "is unaligned") || !strings.Contains(said, "restore at parallelism 2") {
-		t.Errorf("exit code %d, want %d:\n%s", code, exitRefused, said)
+	for _, change := range []struct {
+		flags []string
+		hint  string
+	}{
+		{[]string{"--parallelism", "3"}, "restore at parallelism 2"},
+		{[]string{"--set", "operators.slow.inputs[0].by=rebalance", "--set", "operators.out.inputs[0].by=key"}, "checkpoint.alignment=aligned"},
+	} {
+		p := start(t, job, store, append([]string{"--from", "latest"}, change.flags...)...)
+		code, said := p.wait(t, 30*time.Second), p.stderr.String()
+		if code != exitRefused || !strings.Contains(said, "is unaligned") || !strings.Contains(said, change.hint) {
+			t.Errorf("%v: exit code %d, want %d:\n%s", change.flags, code, exitRefused, said)
+		}
 	}
 }

@@ -44,6 +44,35 @@ func nameOf(p *graph.Plan, e *graph.Edge) edgeName {
 	return edgeName{from.Name, from.Outputs[e.Output], to.Name, to.Inputs[e.Input]}
 }
 
+// Edges names the edges on which something is in flight, as Edges(p, t) does.
+func (f *InFlight) Edges(p *graph.Plan) (names []string) {
+	for _, caught := range [][]exchange.Caught{f.In, f.Out} {
+		for _, c := range caught {
+			if name := edgeText(p, &p.Edges[c.Channel.Edge]); !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+// Edges names those that lead into a task and out of it: what was in flight on them can be
+// restored there.
+func Edges(p *graph.Plan, t graph.Task) (names []string) {
+	for i := range p.Edges {
+		e := &p.Edges[i]
+		if !e.Chained && (slices.Contains(t.Operators, e.To) || slices.Contains(t.Operators, e.From)) {
+			names = append(names, edgeText(p, e))
+		}
+	}
+	return names
+}
+
+// edgeText tells how records are divided, too: those in flight already are.
+func edgeText(p *graph.Plan, e *graph.Edge) string {
+	return fmt.Sprintf("%s by %s", nameOf(p, e), e.Partition)
+}
+
 // Encode writes what is in flight at a task of the plan.
 func (f *InFlight) Encode(out io.Writer, p *graph.Plan) error {
 	w := bufio.NewWriter(out)
