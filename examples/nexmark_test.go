@@ -1,7 +1,9 @@
 package examples
 
 import (
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/wasmill/wasmill/cmd/wasmill-nexmark/trial"
@@ -9,6 +11,16 @@ import (
 
 // Every query gives the rows that Flink makes of the given events.
 func TestNexmark(t *testing.T) {
+	files, err := filepath.Glob("nexmark/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
+		if !slices.ContainsFunc(trial.Queries, func(q trial.Query) bool { return q.Name == name }) {
+			t.Errorf("%s is not among the queries that are tried", file)
+		}
+	}
 	for _, q := range trial.Queries {
 		for _, parallelism := range []int{1, 3} {
 			nexmark(t, trial.Trial{Query: q, Parallelism: parallelism})

@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"runtime"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/wasmill/wasmill/cmd/wasmill-nexmark/trial"
 )
@@ -31,16 +34,15 @@ func trials(q trial.Query) (all []trial.Trial) {
 func check(ctx context.Context, l *lab) error {
 	for _, q := range l.queries {
 		c := &checked{At: now()}
-		for _, t := range trials(q) {
-			err := l.Run(ctx, t)
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
+		for _, err := range l.tryAll(ctx, trials(q)) {
 			c.Trials++
 			if err != nil {
 				l.say("WRONG: %v", err)
 				c.Failures = append(c.Failures, err.Error())
 			}
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 		l.say("%s: %d of %d runs gave Flink's rows", q.Name, c.Trials-len(c.Failures), c.Trials)
 		l.figures.of(q).Check = c
@@ -49,4 +51,20 @@ func check(ctx context.Context, l *lab) error {
 		}
 	}
 	return nil
+}
+
+// tryAll runs trials, as many at once as there are cores: those that are killed mostly
+// wait for the clock.
+func (l *lab) tryAll(ctx context.Context, all []trial.Trial) []error {
+	errs := make([]error, len(all))
+	var group errgroup.Group
+	group.SetLimit(runtime.NumCPU())
+	for i, t := range all {
+		group.Go(func() error {
+			errs[i] = l.Run(ctx, t)
+			return nil
+		})
+	}
+	_ = group.Wait() // it has none
+	return errs
 }

@@ -55,7 +55,7 @@ func (l *lab) pace(ctx context.Context, what string, s settings) (*paced, error)
 			return nil, fmt.Errorf("run %s: %d of %d events were made", what, r.Events, n)
 		}
 		if short := l.atLeast.Seconds() / r.Seconds; short > 1 {
-			n = int64(float64(n) * min(1.2*short, 20))
+			n = int64(float64(n) * min(1.2*short, 40))
 			continue
 		}
 		p.Runs = append(p.Runs, *r)

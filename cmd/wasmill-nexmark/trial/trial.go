@@ -25,7 +25,9 @@ type Trial struct {
 	Parallelism int
 	Workers     int    // processes; 0: in one
 	Backend     string // of state; empty: as the job file says
-	Kill        bool   // in the middle, once
+	// Kill the run in the middle, once. One in one process then goes on at the next higher
+	// parallelism.
+	Kill bool
 }
 
 func (t Trial) String() string {
@@ -60,7 +62,7 @@ func (l Lab) Run(ctx context.Context, t Trial) error {
 		args = append(args, plan.WithBackend(t.Backend)...)
 	}
 	if t.Kill {
-		err = l.killed(ctx, args, t.Workers > 0, out)
+		err = l.killed(ctx, args, t)
 	} else {
 		_, err = l.command(ctx, args...)
 	}
@@ -126,23 +128,24 @@ var errOver = errors.New("it was over before it was killed")
 // killed has the events come by the clock, kills the run behind a few checkpoints, and
 // has it go on to its end. On a machine that is too slow for this pace it tries a slower
 // one.
-func (l Lab) killed(ctx context.Context, args []string, workers bool, out string) (err error) {
-	strike := l.killRun
-	if workers {
-		strike = l.killEngine
+func (l Lab) killed(ctx context.Context, args []string, t Trial) (err error) {
+	strike := func(args []string) error { return l.killRun(ctx, args, t.Parallelism+1) }
+	if t.Workers > 0 {
+		strike = func(args []string) error { return l.killEngine(ctx, args) }
 	}
 	for _, rate := range []int{5000, 1000, 200} {
 		paced := append(args[:len(args):len(args)], "--log-level", "info", "--set", "checkpoint.interval=100ms",
 			"--set", "operators.in.with.speed=scheduled", "--set", fmt.Sprint("operators.in.with.rate=", rate))
-		if err = strike(ctx, append(paced, "--from", "none")); !errors.Is(err, errOver) {
+		if err = strike(append(paced, "--from", "none")); !errors.Is(err, errOver) {
 			break
 		}
 	}
 	return err
 }
 
-// killRun kills the process of the job, and runs it again from its last checkpoint.
-func (l Lab) killRun(ctx context.Context, args []string) error {
+// killRun kills the process of the job, and runs it again from its last checkpoint, at
+// that parallelism.
+func (l Lab) killRun(ctx context.Context, args []string, parallelism int) error {
 	text, err := l.watch(ctx, args, func(p *os.Process) error { return p.Kill() })
 	if err == nil {
 		return errOver
@@ -150,7 +153,7 @@ func (l Lab) killRun(ctx context.Context, args []string) error {
 	if exit := new(exec.ExitError); !errors.As(err, &exit) || exit.ExitCode() != -1 {
 		return fmt.Errorf("%w: %s", err, text)
 	}
-	_, err = l.command(ctx, append(args, "--from", "latest")...)
+	_, err = l.command(ctx, append(args, "--from", "latest", "--parallelism", fmt.Sprint(parallelism))...)
 	return err
 }
 
