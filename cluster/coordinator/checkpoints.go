@@ -86,6 +86,7 @@ type (
 	Aborted struct {
 		Checkpoint uint64
 		Reason     string
+		Failed     bool // it counts as a failure
 	}
 	// GiveUp fails the attempt: too many checkpoints in a row have failed.
 	GiveUp struct{ Reason string }
@@ -329,7 +330,7 @@ func (c *Checkpoints) abort(now time.Time, n uint64, reason string) []Checkpoint
 	delete(c.pending, n)
 	c.failures++
 	c.lastEnd = now
-	actions := []CheckpointAction{Aborted{Checkpoint: n, Reason: reason}}
+	actions := []CheckpointAction{Aborted{Checkpoint: n, Reason: reason, Failed: true}}
 	if c.failures > c.pace.TolerableFailures {
 		actions = append(actions, GiveUp{Reason: reason})
 	}

@@ -246,9 +246,12 @@ func (c *Coordinator) transition(t Transition) {
 	case Finished:
 		c.ended = time.Now()
 	}
-	if t.Cause != nil && t.To == Stopping {
+	switch {
+	case t.Cause != nil && t.To == Restarting: // one that ends the job is its error
+		log.Warn("attempt failed, the job restarts", "cause", t.Cause.Text)
+	case t.Cause != nil && t.To == Stopping:
 		log.Info("attempt fails", "from", t.From, "cause", t.Cause.Text)
-	} else {
+	default:
 		log.Info("job state", "from", t.From, "to", t.To)
 	}
 	c.observe()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -118,7 +119,11 @@ func (c *Coordinator) stepCheckpoints(e CheckpointEvent) {
 			c.commit(a)
 			c.answer(a.Checkpoint, nil)
 		case Aborted:
-			log.Info("checkpoint aborted", "checkpoint", a.Checkpoint, "reason", a.Reason)
+			level := slog.LevelInfo
+			if a.Failed {
+				level = slog.LevelWarn
+			}
+			log.Log(context.Background(), level, "checkpoint aborted", "checkpoint", a.Checkpoint, "reason", a.Reason)
 			c.toAll(cluster.CheckpointAborted{AttemptRef: ref, Checkpoint: a.Checkpoint, Reason: a.Reason})
 			c.answer(a.Checkpoint, fmt.Errorf("checkpoint %d: %s", a.Checkpoint, a.Reason))
 		case GiveUp:
