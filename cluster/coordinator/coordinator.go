@@ -248,7 +248,7 @@ func (c *Coordinator) transition(t Transition) {
 	}
 	switch {
 	case t.Cause != nil && t.To == Restarting: // one that ends the job is its error
-		log.Warn("attempt failed, the job restarts", "cause", t.Cause.Text)
+		log.Warn("attempt failed", "from", t.From, "to", t.To, "cause", t.Cause.Text)
 	case t.Cause != nil && t.To == Stopping:
 		log.Info("attempt fails", "from", t.From, "cause", t.Cause.Text)
 	default:
