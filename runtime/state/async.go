@@ -61,22 +61,20 @@ func (a *asyncReads) close() error {
 	return nil
 }
 
-// read reads what is wanted, up to asyncDepth, of which into lies outside of the Go heap.
-// No read is on its way when it returns.
-func (a *asyncReads) read(file *os.File, fetches []fetch) error {
-	for i := range fetches {
-		first, size := around(fetches[i].place)
+// read does some reads, up to asyncDepth. None is on its way when it returns.
+func (a *asyncReads) read(file *os.File, reads []diskRead) error {
+	for i, r := range reads {
 		a.blocks[i] = controlBlock{
-			data: uint64(i), fd: uint32(file.Fd()), offset: first,
-			buf: uint64(uintptr(unsafe.Pointer(unsafe.SliceData(fetches[i].into)))), bytes: uint64(size),
+			data: uint64(i), fd: uint32(file.Fd()), offset: r.first,
+			buf: uint64(uintptr(unsafe.Pointer(unsafe.SliceData(r.into)))), bytes: uint64(len(r.into)),
 		}
 		a.list[i] = &a.blocks[i]
 	}
 	var failed error
 	sent, done := 0, 0
-	for done < len(fetches) && (failed == nil || done < sent) {
-		if sent < len(fetches) && failed == nil {
-			n, _, errno := unix.Syscall(unix.SYS_IO_SUBMIT, a.context, uintptr(len(fetches)-sent), uintptr(unsafe.Pointer(&a.list[sent])))
+	for done < len(reads) && (failed == nil || done < sent) {
+		if sent < len(reads) && failed == nil {
+			n, _, errno := unix.Syscall(unix.SYS_IO_SUBMIT, a.context, uintptr(len(reads)-sent), uintptr(unsafe.Pointer(&a.list[sent])))
 			switch {
 			case errno == 0:
 				sent += int(n)
@@ -95,7 +93,7 @@ func (a *asyncReads) read(file *os.File, fetches []fetch) error {
 			return fmt.Errorf("read state: %w", errno)
 		}
 		for _, e := range a.events[:n] {
-			failed = errors.Join(failed, e.check(fetches))
+			failed = errors.Join(failed, e.check(reads))
 		}
 		done += int(n)
 	}
@@ -103,11 +101,11 @@ func (a *asyncReads) read(file *os.File, fetches []fetch) error {
 }
 
 // check is what is wrong with a read that is done.
-func (e *asyncEvent) check(fetches []fetch) error {
+func (e *asyncEvent) check(reads []diskRead) error {
 	switch {
 	case e.result < 0:
 		return fmt.Errorf("read state: %w", unix.Errno(-e.result))
-	case e.result < int64(len(fetches[e.data].into)):
+	case e.result < int64(len(reads[e.data].into)):
 		return fmt.Errorf("read state: %w", io.ErrUnexpectedEOF)
 	}
 	return nil

@@ -131,7 +131,7 @@ func (s *memorySnapshot) Close() error {
 }
 
 // Write implements Snapshot: group by group and table by table, each sorted on its own.
-func (s *memorySnapshot) Write(w io.Writer) (RunInfo, error) {
+func (s *memorySnapshot) Write(w io.Writer) (info RunInfo, err error) {
 	if s.closed.Load() {
 		return RunInfo{}, errors.New("write snapshot: it is closed")
 	}
@@ -142,7 +142,7 @@ func (s *memorySnapshot) Write(w io.Writer) (RunInfo, error) {
 	var far *farValues
 	if m.values != nil {
 		far = m.values.far()
-		defer far.close()
+		defer func() { err = errors.Join(err, far.close()) }()
 	}
 	tables := byName(m.options.Tables)
 	for n := range m.parts {

@@ -55,10 +55,11 @@ type valueLog struct {
 	retired []retiredRun
 	due     bool // something was sealed: see tidy
 
-	async   *asyncReads // nil: goroutines read
+	reader  *pageReader
 	fetches []fetch
-	arena   []byte // fetched pages
-	taken   int    // bytes of the arena
+	reads   []diskRead // of them
+	arena   []byte     // fetched pages
+	taken   int        // bytes of the arena
 	scratch [2][]byte
 }
 
@@ -140,7 +141,7 @@ func openValues(names *Memory, dir string, cache int64) (l *valueLog, err error)
 	if l.file, err = openDirect(dir + "/values"); err != nil {
 		return nil, fmt.Errorf("make state file: %w", err)
 	}
-	l.async = openAsync()
+	l.reader = newPageReader(l.file)
 	if l.mem, err = mapMemory(most * unit); err == nil {
 		l.arena, err = mapMemory(arenaSize)
 	}
@@ -188,10 +189,7 @@ func (l *valueLog) close() error {
 		l.scratch = [2][]byte{<-l.spare, l.scratch[1]}
 		errs = append(errs, unmap(l.scratch[0]))
 	}
-	if l.async != nil {
-		errs = append(errs, l.async.close())
-	}
-	errs = append(errs, unmap(l.scratch[1]), unmap(l.mem), unmap(l.arena), l.file.Close(), os.RemoveAll(l.dir))
+	errs = append(errs, l.reader.close(), unmap(l.scratch[1]), unmap(l.mem), unmap(l.arena), l.file.Close(), os.RemoveAll(l.dir))
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("close state on disk: %w", err)
 	}

@@ -1,11 +1,7 @@
 package state
 
 import (
-	"cmp"
-	"errors"
 	"fmt"
-	"slices"
-	"sync"
 	"sync/atomic"
 	"unsafe"
 )
@@ -16,13 +12,7 @@ type fetch struct {
 	hash  uint64
 	e     unsafe.Pointer
 	place uint64
-	into  []byte // pages
 }
-
-const (
-	fetchers    = 8 // goroutines that read at once, at most
-	fetchAtOnce = 4 // values for which it is worth another goroutine
-)
 
 // around is where the pages of a record are.
 func around(place uint64) (first int64, size int) {
@@ -37,19 +27,20 @@ func (l *valueLog) want(p *part, hash uint64, e unsafe.Pointer) {
 	if place == 0 || place&placeRing != 0 || ringHead+placeLen(place) > l.unit/4 {
 		return
 	}
-	_, size := around(place)
+	first, size := around(place)
 	if l.taken+size > len(l.arena) {
 		return
 	}
-	l.fetches = append(l.fetches, fetch{p, hash, e, place, l.arena[l.taken : l.taken+size]})
+	l.fetches = append(l.fetches, fetch{p, hash, e, place})
+	l.reads = append(l.reads, diskRead{first, l.arena[l.taken : l.taken+size]})
 	l.taken += size
 }
 
 // fetch reads what is wanted into the ring, many values at once: most of the time it is
 // the disk that is waited for.
 func (l *valueLog) fetch() error {
-	defer func() { l.fetches, l.taken = l.fetches[:0], 0 }()
-	if err := l.readFetches(); err != nil {
+	defer func() { l.fetches, l.reads, l.taken = l.fetches[:0], l.reads[:0], 0 }()
+	if err := l.reader.read(l.reads); err != nil {
 		return err
 	}
 	for i := range l.fetches {
@@ -58,51 +49,11 @@ func (l *valueLog) fetch() error {
 			continue // it was wanted twice
 		}
 		at := int(f.place&placeMask<<3) & (pageSize - 1)
-		if err := l.keep(f.part, f.hash, f.e, f.into[at+diskHead:][:placeLen(f.place)]); err != nil {
+		if err := l.keep(f.part, f.hash, f.e, l.reads[i].into[at+diskHead:][:placeLen(f.place)]); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// readFetches reads the pages of what is wanted.
-func (l *valueLog) readFetches() error {
-	if l.async != nil && len(l.fetches) > 1 {
-		for list := l.fetches; len(list) > 0; {
-			n := min(len(list), asyncDepth)
-			if err := l.async.read(l.file, list[:n]); err != nil {
-				return err
-			}
-			list = list[n:]
-		}
-		return nil
-	}
-	var next atomic.Int64
-	workers := min(fetchers, len(l.fetches)/fetchAtOnce)
-	if workers < 2 {
-		return l.fetchSome(&next)
-	}
-	var failed [fetchers]error
-	var all sync.WaitGroup
-	for w := range workers {
-		all.Go(func() { failed[w] = l.fetchSome(&next) })
-	}
-	all.Wait()
-	return errors.Join(failed[:]...)
-}
-
-func (l *valueLog) fetchSome(next *atomic.Int64) error {
-	for {
-		i := int(next.Add(1)) - 1
-		if i >= len(l.fetches) {
-			return nil
-		}
-		f := &l.fetches[i]
-		first, _ := around(f.place)
-		if _, err := l.file.ReadAt(f.into, first); err != nil {
-			return fmt.Errorf("read state: %w", err)
-		}
-	}
 }
 
 // keep copies a value that was read to the end of the ring.
@@ -209,98 +160,3 @@ var written = func() *write {
 	close(w.done)
 	return w
 }()
-
-// farValues reads what a snapshot needs of the file: for some entries at a time, in the
-// order in which their values lie there.
-type farValues struct {
-	log      *valueLog
-	from, to int // the entries at hand
-	list     []farValue
-	values   [][]byte // of them
-	bytes    []byte
-	pages    []byte
-}
-
-type farValue struct {
-	place uint64
-	entry int
-}
-
-const (
-	farAtOnce = 8 << 20   // bytes of values at hand
-	farGap    = 32 << 10  // bytes read for nothing rather than by another read
-	farRead   = 512 << 10 // bytes read at once, unless a value is longer
-)
-
-func (l *valueLog) far() *farValues { return &farValues{log: l} }
-
-func (f *farValues) close() { _ = unmap(f.pages) }
-
-// reach sees to it that the value of an entry is at hand. Entries come in order.
-func (f *farValues) reach(g *gathering, i int) error {
-	if i == 0 {
-		f.to = 0
-	}
-	if i < f.to {
-		return nil
-	}
-	f.from, f.list = i, f.list[:0]
-	size := 0
-	for f.to = i; f.to < len(g.places) && (size < farAtOnce || f.to == i); f.to++ {
-		place := *placeOf(unsafe.Pointer(&g.bytes[g.places[f.to].at]))
-		if place == 0 || g.deleted(g.places[f.to].at) {
-			continue
-		}
-		f.list = append(f.list, farValue{place, f.to})
-		size += placeLen(place)
-	}
-	f.values = slices.Grow(f.values[:0], f.to-f.from)[:f.to-f.from]
-	clear(f.values)
-	f.bytes = slices.Grow(f.bytes[:0], size)
-	slices.SortFunc(f.list, func(a, b farValue) int { return cmp.Compare(a.place&placeMask, b.place&placeMask) })
-	if w := f.log.last.Load(); w != nil {
-		if err := w.wait(); err != nil {
-			return err
-		}
-	}
-	for list := f.list; len(list) > 0; {
-		n, err := f.read(list)
-		if err != nil {
-			return err
-		}
-		list = list[n:]
-	}
-	return nil
-}
-
-// read reads the values at the front of a list that lie near each other.
-func (f *farValues) read(list []farValue) (n int, err error) {
-	first, size := around(list[0].place)
-	for n = 1; n < len(list); n++ {
-		next, more := around(list[n].place)
-		if next > first+int64(size)+farGap || int(next-first)+more > farRead {
-			break
-		}
-		size = max(size, int(next-first)+more)
-	}
-	if err := resize(&f.pages, max(size, farRead)); err != nil {
-		return 0, err
-	}
-	if _, err := f.log.file.ReadAt(f.pages[:size], first); err != nil {
-		return 0, fmt.Errorf("read state: %w", err)
-	}
-	for _, v := range list[:n] {
-		at := len(f.bytes)
-		f.bytes = append(f.bytes, f.pages[int64(v.place&placeMask)<<3-first+diskHead:][:placeLen(v.place)]...)
-		f.values[v.entry-f.from] = f.bytes[at:]
-	}
-	return n, nil
-}
-
-// value is the value of an entry that was reached; near is what lies behind its names.
-func (f *farValues) value(i int, near []byte) []byte {
-	if v := f.values[i-f.from]; v != nil {
-		return v
-	}
-	return near
-}

@@ -74,11 +74,11 @@ func countValues(t *testing.T, async bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !async && d.values.async != nil {
-		if err := d.values.async.close(); err != nil {
+	if !async && d.values.reader.async != nil {
+		if err := d.values.reader.async.close(); err != nil {
 			t.Fatal(err)
 		}
-		d.values.async = nil
+		d.values.reader.async = nil
 	}
 	r := rand.New(rand.NewPCG(4, 4))
 	const keys = 10_000
