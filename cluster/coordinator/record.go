@@ -37,7 +37,12 @@ func (c *Coordinator) deploy() {
 			if latest == nil {
 				latest = c.config.From
 			}
-			c.start(c.alive(), latest)
+			workers := c.alive()
+			if len(workers) < c.config.Workers {
+				c.restart = time.Now() // one was lost meanwhile
+				return
+			}
+			c.start(workers, latest)
 		}
 	}()
 }
