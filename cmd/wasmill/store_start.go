@@ -121,16 +121,18 @@ func (s *jobStore) choose(ctx context.Context, h *history, state *snapshots.Stat
 }
 
 func shapesOf(plan *graph.Plan) []snapshots.Shape {
-	var shapes []snapshots.Shape
+	shapes := make([]snapshots.Shape, len(plan.Operators))
+	for i := range plan.Operators {
+		op := &plan.Operators[i]
+		shapes[i] = snapshots.Shape{Name: op.Name, Parallelism: op.Parallelism, Heap: op.State != nil && op.State.Heap}
+		if op.Module != nil {
+			shapes[i].Module = op.Module.SHA256
+		}
+	}
 	for _, t := range plan.Tasks {
 		edges := task.Edges(plan, t)
 		for _, i := range t.Operators {
-			op := &plan.Operators[i]
-			s := snapshots.Shape{Name: op.Name, Parallelism: op.Parallelism, Heap: op.State != nil && op.State.Heap, Edges: edges}
-			if op.Module != nil {
-				s.Module = op.Module.SHA256
-			}
-			shapes = append(shapes, s)
+			shapes[i].Edges = edges
 		}
 	}
 	return shapes
