@@ -132,6 +132,10 @@ func (s *State) complete(e Entry) bool {
 		s.ignore(e, fmt.Sprintf("checkpoint %d comes after %d", e.Checkpoint.Checkpoint, s.Last))
 		return false
 	}
+	if s.End != nil {
+		s.ignore(e, fmt.Sprintf("checkpoint %d comes after the end of the job", e.Checkpoint.Checkpoint))
+		return false
+	}
 	s.Last, s.Began = e.Checkpoint.Checkpoint, true
 	s.Checkpoints = slices.Insert(slices.Clone(s.Checkpoints), 0, Checkpoint{Manifest: *e.Checkpoint, Entry: e.Number})
 	return true

@@ -190,7 +190,7 @@ func TestAppendSurvivesFaults(t *testing.T) {
 				t.Fatalf("first try: %v", err)
 			}
 			// Something else is written; it settles what became of the first.
-			if _, err = l.Append(t.Context(), snapshots.Entry{End: &snapshots.End{}, Time: noon}, state.Term); err != nil {
+			if _, err = l.Append(t.Context(), snapshots.Entry{Spec: &snapshots.Spec{Plan: []byte(`"again"`)}, Time: noon}, state.Term); err != nil {
 				t.Fatal(err)
 			}
 			state, err = l.Append(t.Context(), entry, state.Term)
@@ -198,7 +198,7 @@ func TestAppendSurvivesFaults(t *testing.T) {
 				t.Fatalf("%+v, %v", state, err)
 			}
 			got, err := newLog(memory, "").Read(t.Context())
-			if err != nil || len(got.Checkpoints) != 1 || got.End == nil || !reflect.DeepEqual(got, state) {
+			if err != nil || len(got.Checkpoints) != 1 || string(got.Spec.Plan) != `"again"` || !reflect.DeepEqual(got, state) {
 				t.Errorf("the log says %+v, %v, the writer thought %+v", got, err, state)
 			}
 			// A second try that comes after something else is one more entry, without effect.
