@@ -11,7 +11,7 @@ import (
 	wasmill "github.com/wasmill/wasmill/sdk/go"
 )
 
-func init() { wasmill.Register(newOperator()) }
+func init() { wasmill.RegisterFunc(newOperator) }
 
 func main() {}
 

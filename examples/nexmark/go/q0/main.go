@@ -8,9 +8,13 @@ import (
 	wasmill "github.com/wasmill/wasmill/sdk/go"
 )
 
-func init() {
+func init() { wasmill.RegisterFunc(newOperator) }
+
+func main() {}
+
+func newOperator() wasmill.Operator {
 	var row []byte
-	wasmill.Register(wasmill.Operator{
+	return wasmill.Operator{
 		Name:    "q0",
 		Version: "1.0.0",
 		Process: func(c *wasmill.Context, r *wasmill.Record) error {
@@ -21,7 +25,7 @@ func init() {
 			}
 			return nil
 		},
-	})
+	}
 }
 
 func appendRow(row []byte, bid nexmark.Bid) []byte {
@@ -32,5 +36,3 @@ func appendRow(row []byte, bid nexmark.Bid) []byte {
 	row = nexmark.AppendText(append(row, `,"extra":`...), bid.Extra())
 	return append(row, '}')
 }
-
-func main() {}

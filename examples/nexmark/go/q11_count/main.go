@@ -9,9 +9,13 @@ import (
 	wasmill "github.com/wasmill/wasmill/sdk/go"
 )
 
-func init() {
+func init() { wasmill.RegisterFunc(newOperator) }
+
+func main() {}
+
+func newOperator() wasmill.Operator {
 	var row []byte
-	wasmill.Register(wasmill.Operator{
+	return wasmill.Operator{
 		Name:    "q11-count",
 		Version: "1.0.0",
 		Aggregate: &wasmill.Aggregate[int64]{
@@ -33,7 +37,5 @@ func init() {
 				return nil
 			},
 		},
-	})
+	}
 }
-
-func main() {}

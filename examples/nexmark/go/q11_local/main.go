@@ -13,9 +13,13 @@ const gap = 10_000 // ms
 
 type run struct{ count, first, last int64 }
 
-func init() {
+func init() { wasmill.RegisterFunc(newOperator) }
+
+func main() {}
+
+func newOperator() wasmill.Operator {
 	var runs nexmark.Held[int64, run] // by bidder
-	wasmill.Register(wasmill.Operator{
+	return wasmill.Operator{
 		Name:    "q11-local",
 		Version: "1.0.0",
 		Process: func(c *wasmill.Context, r *wasmill.Record) error {
@@ -39,7 +43,7 @@ func init() {
 			runs.Flush(func(bidder int64, s run) { emit(c, bidder, s) })
 			return nil
 		},
-	})
+	}
 }
 
 func emit(c *wasmill.Context, bidder int64, s run) {
@@ -54,5 +58,3 @@ func emitCount(c *wasmill.Context, bidder, at, count int64) {
 	key, value := nexmark.Number(bidder), nexmark.Number(count)
 	c.Emit(&wasmill.Record{Timestamp: at, Key: key[:], Value: value[:]})
 }
-
-func main() {}

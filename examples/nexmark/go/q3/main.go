@@ -11,19 +11,19 @@ import (
 	wasmill "github.com/wasmill/wasmill/sdk/go"
 )
 
-// Persons are as q3_parties makes them.
-var (
-	persons = &wasmill.Value[[]byte]{Name: "persons", Codec: wasmill.Bytes}
-	waiting = &wasmill.List[int64]{Name: "waiting", Codec: wasmill.Int64}
-)
+func init() { wasmill.RegisterFunc(newOperator) }
 
-func init() {
+func main() {}
+
+func newOperator() wasmill.Operator {
+	persons := &wasmill.Value[[]byte]{Name: "persons", Codec: wasmill.Bytes} // as q3_parties makes them
+	waiting := &wasmill.List[int64]{Name: "waiting", Codec: wasmill.Int64}
 	var row []byte
 	emit := func(c *wasmill.Context, timestamp int64, person []byte, id int64) {
 		row = appendRow(row[:0], person[1:], id)
 		c.Emit(&wasmill.Record{Timestamp: timestamp, Value: row})
 	}
-	wasmill.Register(wasmill.Operator{
+	return wasmill.Operator{
 		Name:    "q3",
 		Version: "1.0.0",
 		Tables:  []wasmill.Table{persons, waiting},
@@ -46,7 +46,7 @@ func init() {
 			}
 			return nil
 		},
-	})
+	}
 }
 
 func appendRow(row, texts []byte, id int64) []byte {
@@ -59,5 +59,3 @@ func appendRow(row, texts []byte, id int64) []byte {
 	row = strconv.AppendInt(append(row, `,"id":`...), id, 10)
 	return append(row, '}')
 }
-
-func main() {}

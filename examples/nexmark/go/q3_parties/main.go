@@ -10,9 +10,13 @@ import (
 	wasmill "github.com/wasmill/wasmill/sdk/go"
 )
 
-func init() {
+func init() { wasmill.RegisterFunc(newOperator) }
+
+func main() {}
+
+func newOperator() wasmill.Operator {
 	var key, value []byte
-	wasmill.Register(wasmill.Operator{
+	return wasmill.Operator{
 		Name:    "q3-parties",
 		Version: "1.0.0",
 		Process: func(c *wasmill.Context, r *wasmill.Record) error {
@@ -31,7 +35,7 @@ func init() {
 			}
 			return nil
 		},
-	})
+	}
 }
 
 func wanted(state []byte) bool {
@@ -41,5 +45,3 @@ func wanted(state []byte) bool {
 	}
 	return false
 }
-
-func main() {}

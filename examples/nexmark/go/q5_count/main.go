@@ -10,7 +10,11 @@ import (
 	wasmill "github.com/wasmill/wasmill/sdk/go"
 )
 
-func init() {
+func init() { wasmill.RegisterFunc(newOperator) }
+
+func main() {}
+
+func newOperator() wasmill.Operator {
 	var end, most int64 // of the window that is being finished
 	var auctions []int64
 	var value []byte
@@ -24,7 +28,7 @@ func init() {
 		auctions = auctions[:0]
 		return nil
 	}
-	wasmill.Register(wasmill.Operator{
+	return wasmill.Operator{
 		Name:    "q5-count",
 		Version: "1.0.0",
 		Flush:   flush,
@@ -54,7 +58,5 @@ func init() {
 				return nil
 			},
 		},
-	})
+	}
 }
-
-func main() {}

@@ -11,10 +11,14 @@ const span = 2000 // ms
 
 type pane struct{ auction, start int64 }
 
-func init() {
+func init() { wasmill.RegisterFunc(newOperator) }
+
+func main() {}
+
+func newOperator() wasmill.Operator {
 	var counts nexmark.Held[pane, int64]
 	var out wasmill.Record
-	wasmill.Register(wasmill.Operator{
+	return wasmill.Operator{
 		Name:    "q5-local",
 		Version: "1.0.0",
 		Process: func(c *wasmill.Context, r *wasmill.Record) error {
@@ -31,7 +35,5 @@ func init() {
 			})
 			return nil
 		},
-	})
+	}
 }
-
-func main() {}

@@ -9,8 +9,12 @@ import (
 	wasmill "github.com/wasmill/wasmill/sdk/go"
 )
 
-func init() {
-	wasmill.Register(wasmill.Operator{
+func init() { wasmill.RegisterFunc(newOperator) }
+
+func main() {}
+
+func newOperator() wasmill.Operator {
+	return wasmill.Operator{
 		Name:    "q5-max",
 		Version: "1.0.0",
 		Apply: func(c *wasmill.Context, w *wasmill.Window) error {
@@ -26,7 +30,5 @@ func init() {
 			}
 			return nil
 		},
-	})
+	}
 }
-
-func main() {}

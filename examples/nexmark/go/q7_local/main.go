@@ -11,14 +11,18 @@ import (
 
 const span = 10_000 // ms
 
-func init() {
+func init() { wasmill.RegisterFunc(newOperator) }
+
+func main() {}
+
+func newOperator() wasmill.Operator {
 	var start, dearest int64
 	emit := func(c *wasmill.Context, r *wasmill.Record, end int64) {
 		key := nexmark.Number(end)
 		r.Key, r.Timestamp = key[:], end
 		c.Emit(r)
 	}
-	wasmill.Register(wasmill.Operator{
+	return wasmill.Operator{
 		Name:    "q7-local",
 		Version: "1.0.0",
 		Process: func(c *wasmill.Context, r *wasmill.Record) error {
@@ -38,7 +42,5 @@ func init() {
 			}
 			return nil
 		},
-	})
+	}
 }
-
-func main() {}

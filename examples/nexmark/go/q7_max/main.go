@@ -10,9 +10,13 @@ import (
 	wasmill "github.com/wasmill/wasmill/sdk/go"
 )
 
-func init() {
+func init() { wasmill.RegisterFunc(newOperator) }
+
+func main() {}
+
+func newOperator() wasmill.Operator {
 	var row []byte
-	wasmill.Register(wasmill.Operator{
+	return wasmill.Operator{
 		Name:    "q7-max",
 		Version: "1.0.0",
 		Apply: func(c *wasmill.Context, w *wasmill.Window) error {
@@ -30,7 +34,7 @@ func init() {
 			}
 			return nil
 		},
-	})
+	}
 }
 
 func appendRow(row []byte, bid nexmark.Bid) []byte {
@@ -41,5 +45,3 @@ func appendRow(row []byte, bid nexmark.Bid) []byte {
 	row = nexmark.AppendText(append(row, `,"extra":`...), bid.Extra())
 	return append(row, '}')
 }
-
-func main() {}

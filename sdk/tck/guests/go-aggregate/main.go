@@ -13,13 +13,15 @@ import (
 	wasmill "github.com/wasmill/wasmill/sdk/go"
 )
 
-func init() {
-	wasmill.Register(wasmill.Operator{Name: "tck-aggregate", Aggregate: &wasmill.Aggregate[stats]{
-		Codec: wasmill.Codec[stats]{Append: encode, Decode: decode}, Add: add, Merge: merge, Finish: finish,
-	}})
-}
+func init() { wasmill.RegisterFunc(newOperator) }
 
 func main() {}
+
+func newOperator() wasmill.Operator {
+	return wasmill.Operator{Name: "tck-aggregate", Aggregate: &wasmill.Aggregate[stats]{
+		Codec: wasmill.Codec[stats]{Append: encode, Decode: decode}, Add: add, Merge: merge, Finish: finish,
+	}}
+}
 
 type stats struct{ Count, Sum, Min, Max int64 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/wasmill/wasmill/sdk/go/config"
 )
 
-func init() { wasmill.Register(newOperator()) }
+func init() { wasmill.RegisterFunc(newOperator) }
 
 func main() {}
 
