@@ -108,7 +108,7 @@ func (i *Instance) records(batch []byte) error {
 		var head uint64
 		if left := len(batch) - at; left >= headerSize {
 			head = get64(p, at)
-			if !plain(head) || headerSize+head&maxKeyLen+head>>32 > uint64(left) {
+			if !plain(head) && !keyless(head) || headerSize+head&maxKeyLen+head>>32 > uint64(left) {
 				head = 0
 			}
 		}
@@ -120,9 +120,13 @@ func (i *Instance) records(batch []byte) error {
 			if r.Extension != nil {
 				r.Extension = nil
 			}
-			setInput(&r.Key, p, at+headerSize, mid-at-headerSize)
-			setInput(&c.key, p, at+headerSize, mid-at-headerSize)
-			setInput(&r.Value, p, mid, end-mid)
+			key, start := p, at+headerSize
+			if head>>24&keyAbsent != 0 {
+				key, start, mid, c.row = nil, 0, 0, -1
+			}
+			setInput(&r.Key, key, start, mid-start)
+			setInput(&c.key, key, start, mid-start)
+			setInput(&r.Value, p, end-int(head>>32), int(head>>32))
 			at = end
 		} else {
 			size := r.decode(batch, at)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -238,3 +239,44 @@ func BenchmarkPassThrough(b *testing.B) {
 type discard struct{ wasmill.Host }
 
 func (discard) Emit(int, []byte) {}
+
+// TestKeysAreReadOnly: tables and timers use the bytes of a key, and so a test says when
+// an operator has written to them.
+func TestKeysAreReadOnly(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(r *wasmill.Record)
+		fails  bool
+	}{
+		"its bytes":           {func(r *wasmill.Record) { r.Key[0]++ }, true},
+		"appended from 0 on":  {func(r *wasmill.Record) { r.Key = append(r.Key[:0], "new"...) }, true},
+		"appended":            {func(r *wasmill.Record) { r.Key = append(r.Key, "new"...) }, false},
+		"another":             {func(r *wasmill.Record) { r.Key = []byte("another") }, false},
+		"none":                {func(r *wasmill.Record) { r.Key = nil }, false},
+		"bytes of the value":  {func(r *wasmill.Record) { r.Value[0]++ }, false},
+		"the value for a key": {func(r *wasmill.Record) { r.Key = r.Value }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			counts := &wasmill.Value[int64]{Name: "counts", Codec: wasmill.Int64}
+			h := wasmilltest.New(t, wasmill.Operator{
+				Tables: []wasmill.Table{counts},
+				Process: func(ctx *wasmill.Context, r *wasmill.Record) error {
+					key := string(r.Key)
+					c.change(r)
+					n, _ := counts.Get(ctx)
+					counts.Set(ctx, n+1)
+					ctx.Emit(&wasmill.Record{Timestamp: r.Timestamp, Key: []byte(key), Value: strconv.AppendInt(nil, n+1, 10)})
+					return nil
+				},
+			}, wasmilltest.Options{})
+			for range 2 {
+				err := h.Try(0, wasmilltest.KeyValue("key", "value"), wasmilltest.KeyValue("and another", "value"))
+				if got := err != nil; got != c.fails {
+					t.Fatalf("fails: %v, want %v (%v)", got, c.fails, err)
+				}
+			}
+			if got := h.Values("out"); !c.fails && !slices.Equal(got, []string{"1", "1", "2", "2"}) {
+				t.Errorf("counts are %q", got)
+			}
+		})
+	}
+}

@@ -45,6 +45,11 @@ func put(p unsafe.Pointer, at int, b []byte) {
 		putShort(p, at, dataOf(b), n)
 		return
 	}
+	move(p, at, b)
+}
+
+// move is put for any length.
+func move(p unsafe.Pointer, at int, b []byte) {
 	var to []byte
 	setBytes(&to, p, at, len(b))
 	copy(to, b)

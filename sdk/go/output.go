@@ -42,17 +42,18 @@ func (o *Output) Emit(r *Record) {
 	p := dataOf(o.buffer)
 	put64(p, at, uint64(len(key))|kind<<24|uint64(len(value))<<32)
 	put64(p, at+8, uint64(r.Timestamp))
-	if n := len(key); n >= 8 && n <= 16 { // put, without a call
-		from := dataOf(key)
-		first, last := get64(from, 0), get64(from, n-8)
-		put64(p, at+headerSize, first)
-		put64(p, mid-8, last)
-	} else {
-		put(p, at+headerSize, key)
+	// put, but without a call where there is no need of memmove
+	switch n := len(key); {
+	case n > 16 || n > 0 && n < 8:
+		move(p, at+headerSize, key)
+	case n > 0:
+		putShort(p, at+headerSize, dataOf(key), n)
 	}
 	switch n := len(value); {
+	case n > 16:
+		move(p, mid, value)
 	case n >= 8:
-		put(p, mid, value)
+		putShort(p, mid, dataOf(value), n)
 	case n >= 4:
 		first, last := get32(dataOf(value), 0), get32(dataOf(value), n-4)
 		put32(p, mid, first)

@@ -20,7 +20,9 @@ const (
 	UpdateAfter
 )
 
-// Record is one record. A nil slice is absent, an empty one is there and empty.
+// Record is one record. A nil slice is absent, an empty one is there and empty. The bytes
+// of a key that Process gets are not to be written to: tables and timers use them until
+// the batch ends. A record that leaves under another key gets another slice.
 type Record struct {
 	Timestamp int64  // event time in ms since 1970, or NoTimestamp
 	Key       []byte // at most 16 MiB - 1
@@ -68,6 +70,11 @@ func (r *Record) decode(batch []byte, offset int) int {
 
 // plain tells of the first word of a record that it has no flags.
 func plain(head uint64) bool { return head>>24&(0xff&^changeMask) == 0 }
+
+// keyless tells that it has no key, and no other flags.
+func keyless(head uint64) bool {
+	return head>>24&(0xff&^changeMask) == keyAbsent && head&maxKeyLen == 0
+}
 
 // decodeFlagged is decode for a record whose key, value or extension is special.
 func (r *Record) decodeFlagged(b []byte, head uint64) int {

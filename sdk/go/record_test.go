@@ -70,6 +70,9 @@ func TestGoldenValid(t *testing.T) {
 			if !bytes.Equal(built, batch) {
 				t.Errorf("built again: %x, want %x", built, batch)
 			}
+			if passed, ok := passes(batch); !ok || !bytes.Equal(passed, batch) {
+				t.Errorf("passed on: %x, %v; want %x", passed, ok, batch)
+			}
 		})
 	}
 }
@@ -79,6 +82,9 @@ func TestGoldenMalformed(t *testing.T) {
 		t.Run(c.Name, func(t *testing.T) {
 			if records, err := DecodeBatch(bytesOf(t, &c.Hex)); err == nil {
 				t.Errorf("read as %+v, though %s", records, c.Reason)
+			}
+			if passed, ok := passes(bytesOf(t, &c.Hex)); ok {
+				t.Errorf("passed on as %x, though %s", passed, c.Reason)
 			}
 		})
 	}
@@ -108,8 +114,12 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, batch []byte) {
 		records, err := DecodeBatch(batch)
+		passed, ok := passes(batch)
 		if err != nil {
 			return
+		}
+		if !ok || !bytes.Equal(passed, batch) {
+			t.Fatalf("passed on: %x, %v; want %x", passed, ok, batch)
 		}
 		var built []byte
 		for i := range records {
@@ -119,4 +129,28 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("built again: %x, want %x", built, batch)
 		}
 	})
+}
+
+// outlet is a host that takes what is emitted.
+type outlet struct {
+	Host
+	got []byte
+}
+
+func (o *outlet) Emit(_ int, batch []byte) { o.got = append(o.got, batch...) }
+func (o *outlet) Fail(string)              {}
+
+// passes tells whether an operator that emits what it gets handles a batch, and what it
+// makes of it.
+func passes(batch []byte) (out []byte, ok bool) {
+	o := &outlet{}
+	i := NewInstance(Operator{Process: func(c *Context, r *Record) error {
+		if !same(r.Key, c.key) {
+			return failure("the key at hand is another")
+		}
+		c.Emit(r)
+		return nil
+	}}, o)
+	ok = i.Process(0, bytes.Clone(batch)) == statusOK
+	return o.got, ok
 }

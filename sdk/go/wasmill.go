@@ -42,8 +42,9 @@ type Operator struct {
 	// may not emit.
 	Open func(c *Context) error
 
-	// Process handles one record of an input; Context.Input says which. The record
-	// and its slices are the operator's to change, and are valid until it returns.
+	// Process handles one record of an input; Context.Input says which. The record is
+	// the operator's to change, but for the bytes of its key; its slices are valid until
+	// it returns.
 	Process func(c *Context, r *Record) error
 
 	// Poll makes the operator a source: it emits at most max records and returns.
@@ -95,13 +96,14 @@ const (
 
 var registered func() Operator
 
-// Register makes op the operator of this module. Call it once, in an init function.
-func Register(op Operator) { registered = func() Operator { return op } }
-
-// RegisterFunc makes what f makes the operator of this module. It is to be preferred to
-// Register(f()): there the compiler copies f into init, and inlines nothing into the
-// copies of its closures, which handle the records.
+// RegisterFunc makes what f makes the operator of this module. Call it once, in an init
+// function.
 func RegisterFunc(f func() Operator) { registered = f }
+
+// Register is RegisterFunc for an operator that is there. Register(f()) is slow: the
+// compiler copies f into init, and inlines nothing into the copies of its closures, which
+// handle the records.
+func Register(op Operator) { registered = func() Operator { return op } }
 
 // Registered is the operator of this module: what the exports run, and a test may.
 func Registered() Operator {

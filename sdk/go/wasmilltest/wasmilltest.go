@@ -9,6 +9,7 @@
 package wasmilltest
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -117,7 +118,30 @@ func (h *Harness) Try(input int, records ...wasmill.Record) error {
 		}
 	}
 	h.engine.batch++
-	return h.engine.end(h.instance.Process(input, batch))
+	given := bytes.Clone(batch)
+	if err := h.engine.end(h.instance.Process(input, batch)); err != nil {
+		return err
+	}
+	return keysKept(given, batch)
+}
+
+// keysKept says whether an operator wrote to the keys of a batch, which its tables use.
+func keysKept(given, batch []byte) error {
+	before, err := wasmill.DecodeBatch(given)
+	if err != nil {
+		return fmt.Errorf("decode batch: %w", err)
+	}
+	after, err := wasmill.DecodeBatch(batch)
+	if err != nil {
+		return fmt.Errorf("decode batch: %w", err)
+	}
+	for i := range before {
+		if !bytes.Equal(before[i].Key, after[i].Key) {
+			return fmt.Errorf("record %d: the bytes of its key were changed from %q to %q; set Record.Key to other bytes instead",
+				i, before[i].Key, after[i].Key)
+		}
+	}
+	return nil
 }
 
 // Poll asks a source for at most max records.
