@@ -80,7 +80,7 @@ func (b Bid) Channel() []byte { return text(b[33:]) }
 func (b Bid) URL() []byte     { return text(skip(b[33:], 1)) }
 func (b Bid) Extra() []byte   { return text(skip(b[33:], 2)) }
 
-func number(event []byte, at int) int64 { return int64(binary.LittleEndian.Uint64(event[at:])) }
+func number(event []byte, at int) int64 { return int64(load(event, at)) }
 
 // text is the one that texts begin with.
 func text(texts []byte) []byte { return texts[2 : 2+int(binary.LittleEndian.Uint16(texts))] }

@@ -1,13 +1,11 @@
 package nexmark
 
-import "encoding/binary"
-
 // AppendText adds a text as a JSON string.
 func AppendText(to, text []byte) []byte {
 	to = append(to, '"')
 	from, at := 0, 0
 	for at < len(text) {
-		if at+8 <= len(text) && !escapes(binary.LittleEndian.Uint64(text[at:])) {
+		if at+8 <= len(text) && !escapes(load(text, at)) {
 			at += 8
 			continue
 		}
