@@ -130,7 +130,7 @@ func (h *history) tidyOnce(ctx context.Context, current id.Attempt) error {
 	return errors.Join(collected, err)
 }
 
-// endTime is how long the end of a job waits for the store to delete.
+// endTime is how long the end of a job waits for the store.
 const endTime = 30 * time.Second
 
 // end notes how the job ended and deletes the checkpoints that nobody wants then.
@@ -146,11 +146,11 @@ func (h *history) end(ctx context.Context, r coordinator.Result) error {
 	if r.State == coordinator.Canceled && keep.OnCancel == graph.Delete || r.State == coordinator.Failed && keep.OnFailure == graph.Delete {
 		entry.Retain = &[]uint64{}
 	}
+	ctx, cancel := context.WithTimeout(ctx, endTime)
+	defer cancel()
 	if _, err := h.log.Append(ctx, entry, h.term); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, endTime)
-	defer cancel()
 	err := h.tidyOnce(ctx, id.Attempt{Term: h.term, Number: math.MaxUint32})
 	if err != nil && !errors.Is(err, fault.ErrFenced) {
 		slog.Warn("old checkpoints are not deleted: store gc does it", "job", h.log.Job.Name, "err", err)
