@@ -52,8 +52,7 @@ func TestCrashWhileAJobBegins(t *testing.T) {
 				}
 				h, err := again.begin(t.Context(), secondPlan(), beginning{from: said})
 				if err != nil {
-					t.Errorf("operation %d: from %s: %v", k, said, err)
-					continue
+					t.Fatalf("operation %d: from %s: %v", k, said, err)
 				}
 				checkBegun(t, fmt.Sprint("operation ", k), h)
 			}
