@@ -3,22 +3,25 @@ package state
 import (
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"sync/atomic"
 )
 
 // diskRead is a read of pages into memory outside of the Go heap.
 type diskRead struct {
-	first int64
-	into  []byte
+	first    int64
+	into     []byte
+	from, to int  // what of it is of use
+	cached   bool // the page cache may have it
 }
 
 // pageReader reads many places of a file at once: most of the time it is the disk that is
 // waited for. It belongs to one goroutine.
 type pageReader struct {
-	file  *os.File
-	async *asyncReads // nil: goroutines read
+	file   *valuesFile
+	async  *asyncReads // nil: goroutines read
+	judges bool        // whether there is memory to hold the file
+	missed []diskRead  // what the page cache did not have
 }
 
 const (
@@ -26,7 +29,7 @@ const (
 	readsAtOnce = 4 // for which it is worth another goroutine
 )
 
-func newPageReader(file *os.File) *pageReader { return &pageReader{file, openAsync()} }
+func newPageReader(file *valuesFile) *pageReader { return &pageReader{file: file, async: openAsync()} }
 
 func (p *pageReader) close() error {
 	if p.async == nil {
@@ -36,17 +39,49 @@ func (p *pageReader) close() error {
 }
 
 func (p *pageReader) read(reads []diskRead) error {
+	reads, err := p.readCached(reads)
+	if err != nil {
+		return err
+	}
 	if p.async == nil || len(reads) < 2 {
 		return p.readBySome(reads)
 	}
 	for len(reads) > 0 {
 		n := min(len(reads), asyncDepth)
-		if err := p.async.read(p.file, reads[:n]); err != nil {
+		if err := p.async.read(p.file.direct, reads[:n]); err != nil {
 			return err
 		}
 		reads = reads[n:]
 	}
 	return nil
+}
+
+// readCached reads what the page cache has, and returns what it has not.
+func (p *pageReader) readCached(reads []diskRead) ([]diskRead, error) {
+	if !p.file.spare.on.Load() {
+		return reads, nil
+	}
+	p.missed = p.missed[:0]
+	tries, hits := 0, 0
+	for i := range reads {
+		r := &reads[i]
+		if r.cached {
+			tries++
+			ok, err := p.file.readCached(r.into[r.from:r.to], r.first+int64(r.from))
+			if err != nil {
+				return nil, err
+			}
+			if ok {
+				hits++
+				continue
+			}
+		}
+		p.missed = append(p.missed, *r)
+	}
+	if p.judges {
+		p.file.spare.read(tries, hits)
+	}
+	return p.missed, nil
 }
 
 // readBySome shares reads out to goroutines.
@@ -71,7 +106,7 @@ func (p *pageReader) readNext(reads []diskRead, next *atomic.Int64) error {
 		if i >= len(reads) {
 			return nil
 		}
-		if _, err := p.file.ReadAt(reads[i].into, reads[i].first); err != nil {
+		if _, err := p.file.direct.ReadAt(reads[i].into, reads[i].first); err != nil {
 			return fmt.Errorf("read state: %w", err)
 		}
 	}

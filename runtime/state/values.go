@@ -19,13 +19,13 @@ import (
 // When a buffer of the ring is needed again, its entries are told where in the file their
 // values are. Units of which little is left are copied to the end of the ring and freed.
 //
-// The file is read past the page cache, whose pages hold one value of use and many of
-// none. All that is not the file's is found through Memory: an entry knows the place of
+// What the page cache does not have of the file is read past it: its pages hold one value
+// of use and many of none. All that is not the file's is found through Memory: an entry knows the place of
 // its value, and a value is live if the entry under its hash has its place.
 type valueLog struct {
 	names *Memory
 	dir   string
-	file  *os.File
+	file  *valuesFile
 	cache int64 // bytes of RAM for names and values
 
 	unit    int    // bytes of a buffer
@@ -61,6 +61,7 @@ type valueLog struct {
 	arena   []byte     // fetched pages
 	taken   int        // bytes of the arena
 	scratch [2][]byte
+	single  [1]diskRead // into scratch
 }
 
 // buffer is what is known of a stretch of the ring, by its number.
@@ -138,10 +139,11 @@ func openValues(names *Memory, dir string, cache int64) (l *valueLog, err error)
 	}
 	l.buffers = make([]buffer, len(l.window))
 	l.pages.end = 1 // place 0 is none
-	if l.file, err = openDirect(dir + "/values"); err != nil {
+	if l.file, err = openValuesFile(dir + "/values"); err != nil {
 		return nil, fmt.Errorf("make state file: %w", err)
 	}
 	l.reader = newPageReader(l.file)
+	l.reader.judges = true
 	if l.mem, err = mapMemory(most * unit); err == nil {
 		l.arena, err = mapMemory(arenaSize)
 	}
@@ -157,16 +159,6 @@ func openValues(names *Memory, dir string, cache int64) (l *valueLog, err error)
 	}
 	l.window[0].Store(l.takeBuffer(false))
 	return l, nil
-}
-
-// openDirect makes a file that is read and written past the page cache, where the file
-// system can do that.
-func openDirect(name string) (*os.File, error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL|unix.O_DIRECT, 0o600)
-	if errors.Is(err, unix.EINVAL) {
-		f, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
-	}
-	return f, err
 }
 
 // mapMemory takes memory outside of the Go heap, in whole pages. It is the process' as
@@ -189,7 +181,7 @@ func (l *valueLog) close() error {
 		l.scratch = [2][]byte{<-l.spare, l.scratch[1]}
 		errs = append(errs, unmap(l.scratch[0]))
 	}
-	errs = append(errs, l.reader.close(), unmap(l.scratch[1]), unmap(l.mem), unmap(l.arena), l.file.Close(), os.RemoveAll(l.dir))
+	errs = append(errs, l.reader.close(), unmap(l.scratch[1]), unmap(l.mem), unmap(l.arena), l.file.close(), os.RemoveAll(l.dir))
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("close state on disk: %w", err)
 	}

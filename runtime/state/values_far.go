@@ -97,7 +97,7 @@ func (f *farValues) read(list []farValue) (n int, err error) {
 		return 0, err
 	}
 	for _, r := range f.near {
-		f.reads = append(f.reads, diskRead{r.first, f.pages[r.at : r.at+r.size]})
+		f.reads = append(f.reads, diskRead{r.first, f.pages[r.at : r.at+r.size], 0, r.size, true})
 	}
 	if err := f.reader.read(f.reads); err != nil {
 		return 0, err

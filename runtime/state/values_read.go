@@ -32,8 +32,14 @@ func (l *valueLog) want(p *part, hash uint64, e unsafe.Pointer) {
 		return
 	}
 	l.fetches = append(l.fetches, fetch{p, hash, e, place})
-	l.reads = append(l.reads, diskRead{first, l.arena[l.taken : l.taken+size]})
+	l.reads = append(l.reads, l.readOf(place, first, l.arena[l.taken:l.taken+size]))
 	l.taken += size
+}
+
+// readOf is the read of a record from its pages, which begin at first.
+func (l *valueLog) readOf(place uint64, first int64, into []byte) diskRead {
+	from := int(int64(place&placeMask)<<3 - first)
+	return diskRead{first, into, from, from + diskHead + placeLen(place), l.unitAt(place).cached}
 }
 
 // fetch reads what is wanted into the ring, many values at once: most of the time it is
@@ -77,8 +83,9 @@ func (l *valueLog) read(p *part, hash uint64, e unsafe.Pointer, scratch int) ([]
 	if err := resize(b, size); err != nil {
 		return nil, err
 	}
-	if _, err := l.file.ReadAt((*b)[:size], first); err != nil {
-		return nil, fmt.Errorf("read state: %w", err)
+	l.single[0] = l.readOf(place, first, (*b)[:size])
+	if err := l.reader.read(l.single[:]); err != nil {
+		return nil, err
 	}
 	value := (*b)[int64(place&placeMask)<<3-first+diskHead:][:placeLen(place)]
 	if ringHead+len(value) > l.unit/4 {
@@ -138,8 +145,8 @@ func (l *valueLog) putLarge(part uint32, hash, old uint64, first, second []byte)
 		}
 		n := (filled + pageSize - 1) &^ (pageSize - 1)
 		clear(b[filled:n])
-		if _, err := l.file.WriteAt(b[:n], at); err != nil {
-			return 0, fmt.Errorf("write state: %w", err)
+		if err := l.file.write(b[:n], at, l.units[u].cached); err != nil {
+			return 0, err
 		}
 		if at, filled = at+int64(n), 0; len(first)+len(second) == 0 {
 			break

@@ -81,7 +81,7 @@ func (l *valueLog) leaveDisk(place uint64) {
 	}
 	if place != 0 {
 		size := int64(onDisk(placeLen(place)))
-		l.units[l.unitOf[place&placeMask>>(pageShift-3)]].live -= size
+		l.unitAt(place).live -= size
 		l.live -= size
 	}
 }
@@ -254,13 +254,12 @@ func (l *valueLog) start(u uint32, order []sealing, first, size int64) {
 	l.last.Store(w)
 	l.units[u].write, l.buffer(l.head).last = w, w
 	base := l.at(l.ringPlace(l.head, 0, 0))
+	cached := l.units[u].cached
 	go func() {
 		b := <-l.spare
 		n := (size + pageSize - 1) &^ (pageSize - 1)
 		compose(b[:n], base, order, first)
-		if _, err := l.file.WriteAt(b[:n], first); err != nil {
-			w.err = fmt.Errorf("write state: %w", err)
-		}
+		w.err = l.file.write(b[:n], first, cached)
 		l.spare <- b
 		if w.before != nil {
 			if err := w.before.wait(); err != nil {

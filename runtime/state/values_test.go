@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"testing"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // liveBytes is what of the records in each unit of the file is some entry's value.
@@ -61,30 +63,69 @@ func (l *valueLog) verify(t *testing.T) {
 	}
 }
 
-// TestReadersWithoutAsync reads by goroutines, as where the kernel forbids the other way.
-func TestReadersWithoutAsync(t *testing.T) { countValues(t, false) }
-
 // TestValuesAreCounted writes many times what the ring holds: values of all sizes, so
-// that buffers are emptied and units cleaned, with snapshots that hold them back.
-func TestValuesAreCounted(t *testing.T) { countValues(t, true) }
+// that buffers are emptied and units cleaned, with snapshots that hold them back. It does
+// so on every kind of system.
+func TestValuesAreCounted(t *testing.T) {
+	t.Run("as it is", func(t *testing.T) { countValues(t, func(*valueLog, int) {}) })
+	t.Run("no asynchronous reads", func(t *testing.T) {
+		countValues(t, func(l *valueLog, step int) {
+			if step == 0 && l.reader.async != nil {
+				if err := l.reader.async.close(); err != nil {
+					t.Fatal(err)
+				}
+				l.reader.async = nil
+			}
+		})
+	})
+	t.Run("no reads of the page cache", func(t *testing.T) {
+		countValues(t, func(l *valueLog, _ int) { l.file.spare.never() })
+	})
+	t.Run("no way past the page cache", func(t *testing.T) {
+		countValues(t, func(l *valueLog, step int) {
+			if f := l.file; step == 0 && f.cached != nil {
+				if err := f.direct.Close(); err != nil {
+					t.Fatal(err)
+				}
+				f.direct, f.cached = f.cached, nil
+				f.spare.on.Store(false)
+			}
+		})
+	})
+	t.Run("a page cache that forgets and is turned on and off", func(t *testing.T) {
+		countValues(t, func(l *valueLog, step int) {
+			f := l.file
+			if f.cached == nil {
+				t.Skip("the file system has no way past the page cache")
+			}
+			switch step % 2000 {
+			case 0:
+				f.spare.on.Store(true)
+			case 1000:
+				f.spare.on.Store(false)
+			case 300, 600, 900:
+				half := int64(l.pages.end) << (pageShift - 1)
+				if err := unix.Fadvise(int(f.cached.Fd()), half, 0, unix.FADV_DONTNEED); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	})
+}
 
-func countValues(t *testing.T, async bool) {
+// countValues checks all that is read; as tells, before each step, how the system is.
+func countValues(t *testing.T, as func(l *valueLog, step int)) {
 	dir := filepath.Join(t.TempDir(), "state")
 	d, err := NewDisk(Options{Tables: []Table{{Name: "t", Scope: ScopeKey}}, End: 2, Dir: dir, Cache: 8 << 20})
 	if err != nil {
 		t.Fatal(err)
-	}
-	if !async && d.values.reader.async != nil {
-		if err := d.values.reader.async.close(); err != nil {
-			t.Fatal(err)
-		}
-		d.values.reader.async = nil
 	}
 	r := rand.New(rand.NewPCG(4, 4))
 	const keys = 10_000
 	wanted := make([][]byte, keys)
 	checkpoint, most := uint64(0), int64(0)
 	for i := range 5 * keys {
+		as(d.values, i)
 		k := i
 		if i >= keys {
 			k = r.IntN(keys)

@@ -14,6 +14,8 @@ type diskUnit struct {
 	pages uint32 // 0: the number is free
 	live  int64  // bytes of records
 	write *write // of its bytes
+
+	cached bool // it was written through the page cache
 }
 
 // retiredRun is a run of pages that snapshots up to a checkpoint may still read.
@@ -40,7 +42,7 @@ func (l *valueLog) takeUnit(size int64) (first int64, u uint32, err error) {
 		u = uint32(len(l.units))
 		l.units = append(l.units, diskUnit{})
 	}
-	l.units[u] = diskUnit{first: run.first, pages: run.pages}
+	l.units[u] = diskUnit{first: run.first, pages: run.pages, cached: l.file.spare.write()}
 	if missing := int(l.pages.end) - len(l.unitOf); missing > 0 {
 		l.unitOf = append(l.unitOf, make([]uint32, missing)...)
 	}
@@ -49,6 +51,11 @@ func (l *valueLog) takeUnit(size int64) (first int64, u uint32, err error) {
 	}
 	l.used += int64(run.pages) << pageShift
 	return int64(run.first) << pageShift, u, nil
+}
+
+// unitAt is the unit in which a place is.
+func (l *valueLog) unitAt(place uint64) *diskUnit {
+	return &l.units[l.unitOf[place&placeMask>>(pageShift-3)]]
 }
 
 // retire frees a unit in which nothing lives, once no snapshot reads it.
@@ -129,8 +136,8 @@ func (l *valueLog) clean(u uint32) error {
 	defer func() { l.spare <- spare }()
 	b := spare[:unit.pages<<pageShift]
 	first := int64(unit.first) << pageShift
-	if _, err := l.file.ReadAt(b, first); err != nil {
-		return fmt.Errorf("read state: %w", err)
+	if err := l.file.readUnit(b, first, unit.cached); err != nil {
+		return err
 	}
 	for at := 0; at+diskHead <= len(b); {
 		length := int(binary.NativeEndian.Uint32(b[at+diskLen:]))
@@ -168,7 +175,7 @@ func (l *valueLog) move(part uint32, hash, disk uint64, value []byte) error {
 		return err
 	}
 	size := int64(onDisk(len(value)))
-	l.units[l.unitOf[disk&placeMask>>(pageShift-3)]].live -= size
+	l.unitAt(disk).live -= size
 	l.live -= size
 	atomic.StoreUint64(placeOf(e), place)
 	return nil
