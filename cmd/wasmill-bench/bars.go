@@ -51,8 +51,11 @@ const (
 	countCPerCPU        = "keyed count in C, per CPU second"
 	countGo             = "keyed count in Go, memory, 1 M keys"
 	countGoPerCPU       = "keyed count in Go, per CPU second"
-	countDisk           = "keyed update in C, disk, state twice the memory, 200 B values"
+	countDisk           = "keyed update in C, disk, state twice the process's memory, 200 B values"
 	countDiskPerCPU     = "keyed update in C, disk, per CPU second"
+	countDiskMemory     = "keyed update in C, disk, most memory of the process, of its limit"
+	countTight          = "keyed update in C, disk, state twice the memory of process and page cache"
+	countTightPerCPU    = "keyed update in C, disk, tight, per CPU second"
 	tumblingC           = "tumbling count per key in C"
 	tumblingPerCPU      = "tumbling count per key in C, per CPU second"
 	slidingC            = "sliding 10 s by 1 s, C"
@@ -127,6 +130,9 @@ var bars = []bar{
 	{countGoPerCPU, noBar, 0, "records/CPU s"},
 	{countDisk, atLeast, 150e3, "records/s"},
 	{countDiskPerCPU, noBar, 0, "records/CPU s"},
+	{countDiskMemory, atMost, 1, "×"},
+	{countTight, noBar, 0, "records/s"},
+	{countTightPerCPU, noBar, 0, "records/CPU s"},
 	{tumblingC, atLeast, 2e6, "records/s"},
 	{tumblingPerCPU, noBar, 0, "records/CPU s"},
 	{slidingC, noBar, 0, "records/s"},
