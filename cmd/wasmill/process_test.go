@@ -141,10 +141,12 @@ func matches(t *testing.T, dir, pattern string) []string {
 	return all
 }
 
-// children are the processes that a process started.
+// children are the programs that a process has started. Go forks itself once to see what
+// the kernel can, and before it becomes another program: such are none.
 func children(t *testing.T, pid int) []int {
 	t.Helper()
 	var all []int
+	own := commandLine(pid)
 	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	if err != nil {
 		t.Fatal(err)
@@ -159,10 +161,21 @@ func children(t *testing.T, pid int) []int {
 			if err != nil {
 				t.Fatal(err)
 			}
-			all = append(all, child)
+			if line := commandLine(child); line != "" && line != own {
+				all = append(all, child)
+			}
 		}
 	}
 	return all
+}
+
+// commandLine is "" when the process is gone.
+func commandLine(pid int) string {
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil {
+		return ""
+	}
+	return string(line)
 }
 
 // family is the supervisors of a run and their engines.
