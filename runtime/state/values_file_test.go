@@ -14,9 +14,7 @@ func TestValuesFileIsOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f.cached == nil {
-		t.Skip("the file system has no way past the page cache")
-	}
+	two := f.cached != nil // ways: not every file system has one past the page cache
 	out, err := mapMemory(4 * pageSize)
 	if err != nil {
 		t.Fatal(err)
@@ -27,20 +25,23 @@ func TestValuesFileIsOne(t *testing.T) {
 	}
 	for round := range byte(8) {
 		copy(out, bytes.Repeat([]byte{round + 1}, len(out)))
-		at, cached := int64(round%3)*pageSize, round%2 == 0
+		at, cached := int64(round%3)*pageSize, two && round%2 == 0
 		if err := f.write(out, at, cached); err != nil {
 			t.Fatal(err)
 		}
-		if round >= 4 {
+		if two && round >= 4 {
 			if err := unix.Fadvise(int(f.cached.Fd()), 0, 2*pageSize, unix.FADV_DONTNEED); err != nil {
 				t.Fatal(err)
 			}
 		}
-		for _, way := range []bool{true, false} {
+		for _, way := range []bool{two, false} {
 			clear(in)
 			if err := f.readUnit(in, at, way); err != nil || !bytes.Equal(in, out) {
 				t.Fatalf("round %d, written and read through the cache: %t, %t: %v, it begins with %d", round, cached, way, err, in[0])
 			}
+		}
+		if !two {
+			continue
 		}
 		ok, err := f.readCached(in, at)
 		if err != nil || ok && !bytes.Equal(in, out) {
