@@ -86,11 +86,7 @@ func (s *fileSource) Poll(most int) (operator.Status, error) {
 	if err != nil {
 		return operator.End, err
 	}
-	if s.out.Count() > 0 {
-		err = s.c.Collector.Emit(0, s.out.Bytes())
-		releaseLarge(&s.out)
-	}
-	return status, err
+	return status, s.c.give(&s.out)
 }
 
 func (s *fileSource) read(most int) (operator.Status, error) {
@@ -172,9 +168,15 @@ func (s *fileSource) Close() error {
 	return err
 }
 
-// releaseLarge lets go of a batch that a huge record has grown.
-func releaseLarge(out *record.Builder) {
+// give gives out the records that a source has built, if there are any, and lets go of a
+// batch that a huge one has grown.
+func (c Context) give(out *record.Builder) error {
+	if out.Count() == 0 {
+		return nil
+	}
+	err := c.Collector.Emit(0, out.Bytes())
 	if out.Len() > keepBuffer {
 		*out = record.Builder{}
 	}
+	return err
 }

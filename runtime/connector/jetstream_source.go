@@ -269,12 +269,8 @@ func (s *jetStreamSource) Poll(most int) (operator.Status, error) {
 		s.next++
 	}
 	s.pass(s.read[s.next-1].sequence)
-	if s.out.Count() > 0 {
-		err := s.c.Collector.Emit(0, s.out.Bytes())
-		releaseLarge(&s.out)
-		if err != nil {
-			return operator.End, err
-		}
+	if err := s.c.give(&s.out); err != nil {
+		return operator.End, err
 	}
 	return s.status(operator.More), nil
 }

@@ -95,11 +95,7 @@ func (s *nexmarkFile) Poll(most int) (operator.Status, error) {
 	if err != nil {
 		return operator.End, err
 	}
-	if s.out.Count() > 0 {
-		err = s.c.Collector.Emit(0, s.out.Bytes())
-		releaseLarge(&s.out)
-	}
-	return status, err
+	return status, s.c.give(&s.out)
 }
 
 func (s *nexmarkFile) read(most int) (operator.Status, error) {

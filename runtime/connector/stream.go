@@ -54,11 +54,8 @@ func (s *streamSource) Poll(most int) (operator.Status, error) {
 	s.out.Reset()
 	s.feed.poll()
 	_, err := s.feed.read(&s.out, most, s.c.Collector)
-	if s.out.Count() > 0 {
-		if emitErr := s.c.Collector.Emit(0, s.out.Bytes()); emitErr != nil {
-			return operator.End, emitErr
-		}
-		releaseLarge(&s.out)
+	if emitErr := s.c.give(&s.out); emitErr != nil {
+		return operator.End, emitErr
 	}
 	var lost *streamError
 	switch {

@@ -211,15 +211,9 @@ const (
 // at once, visits them, and goes on with more.
 func (d *Disk) Scan(group, table int, key, from, to []byte, visit func(subkey, value []byte, version uint32) bool) error {
 	m := d.names
-	p, ok := m.part(group, table)
-	if !ok {
-		return errPlace(group, table)
-	}
-	if p == nil || len(key) > MaxKey {
-		return checkEntry(key, nil, 0)
-	}
-	if to != nil && len(to) == 0 {
-		return nil
+	p, err := m.scanned(group, table, key, to)
+	if p == nil {
+		return err
 	}
 	for most := scanFirst; ; most = min(2*most, scanMost) {
 		d.found = d.found[:0]

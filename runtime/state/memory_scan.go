@@ -82,15 +82,9 @@ func (m *Memory) moveEntry(p *part, key, subkey []byte, ref uint64) {
 
 // Scan implements Backend.
 func (m *Memory) Scan(group, table int, key, from, to []byte, visit func(subkey, value []byte, version uint32) bool) error {
-	p, ok := m.part(group, table)
-	if !ok {
-		return errPlace(group, table)
-	}
-	if p == nil || len(key) > MaxKey {
-		return checkEntry(key, nil, 0)
-	}
-	if to != nil && len(to) == 0 {
-		return nil
+	p, err := m.scanned(group, table, key, to)
+	if p == nil {
+		return err
 	}
 	m.each(p, key, from, func(e unsafe.Pointer) bool {
 		k, s, v := sizes(e)
@@ -104,6 +98,20 @@ func (m *Memory) Scan(group, table int, key, from, to []byte, visit func(subkey,
 		return visit(subkey, unsafe.Slice((*byte)(unsafe.Add(e, p.head+k+s)), v), *(*uint32)(unsafe.Add(e, entryVersion)))
 	})
 	return nil
+}
+
+// scanned is where a scan looks; nil if it finds nothing or must not be.
+func (m *Memory) scanned(group, table int, key, to []byte) (*part, error) {
+	p, ok := m.part(group, table)
+	switch {
+	case !ok:
+		return nil, errPlace(group, table)
+	case p == nil || len(key) > MaxKey:
+		return nil, checkEntry(key, nil, 0)
+	case to != nil && len(to) == 0:
+		return nil, nil
+	}
+	return p, nil
 }
 
 // each shows the entries of a key with from ≤ subkey in order, until show returns false.
