@@ -231,11 +231,7 @@ type history struct {
 // retention, garbage collection and restarts, every retained checkpoint restores to the
 // image of its moment, byte for byte (D4).
 func TestRetainedHeapsRestore(t *testing.T) {
-	seeds := uint64(6)
-	if testing.Short() {
-		seeds = 2
-	}
-	for seed := range seeds {
+	for seed := range uint64(6) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			h := &history{heapRig: newHeapRig(t), random: rand.New(rand.NewPCG(seed, 5)), images: map[uint64][2][]byte{}}
 			if err := h.begin(0); err != nil {
