@@ -27,7 +27,8 @@ const (
 )
 
 // nexmarkLayout is how an event of one kind is encoded: its kind, the numbers as u64,
-// then each text behind its length as u16; all in this order, and little-endian.
+// then each text behind its length as u16; all in this order, and little-endian. Behind
+// its time is the event's own number in the stream, which no line of JSON has.
 type nexmarkLayout struct {
 	kind    string
 	numbers []string
@@ -52,9 +53,9 @@ var nexmarkLayouts = [...]nexmarkLayout{
 // nexmarkTime is the field that is the record's timestamp, too.
 const nexmarkTime = "dateTime"
 
-// addNexmark adds the event that a line of JSON is to out. A reason says that the line
-// is none.
-func addNexmark(out *record.Builder, line []byte) (reason string) {
+// addNexmark adds the event of that number that a line of JSON is to out. A reason says
+// that the line is none.
+func addNexmark(out *record.Builder, line []byte, number int64) (reason string) {
 	if reason = invalidJSON(line); reason != "" {
 		return reason
 	}
@@ -66,7 +67,7 @@ func addNexmark(out *record.Builder, line []byte) (reason string) {
 	kind := event.Get("type")
 	for i := range nexmarkLayouts {
 		if kind.Type == gjson.String && kind.Str == nexmarkLayouts[i].kind {
-			return nexmarkLayouts[i].add(out, byte(i), event)
+			return nexmarkLayouts[i].add(out, byte(i), event, number)
 		}
 	}
 	if !kind.Exists() {
@@ -75,7 +76,7 @@ func addNexmark(out *record.Builder, line []byte) (reason string) {
 	return fmt.Sprintf("field type is %.40s and not person, auction or bid", kind.Raw)
 }
 
-func (l *nexmarkLayout) add(out *record.Builder, kind byte, event gjson.Result) (reason string) {
+func (l *nexmarkLayout) add(out *record.Builder, kind byte, event gjson.Result, number int64) (reason string) {
 	var numbers [mostNumbers]uint64
 	var texts [mostTexts]string
 	var found [mostNumbers + mostTexts]bool
@@ -92,7 +93,7 @@ func (l *nexmarkLayout) add(out *record.Builder, kind byte, event gjson.Result) 
 	if reason != "" {
 		return reason
 	}
-	size := 1 + 8*len(l.numbers)
+	size := 1 + 8*len(l.numbers) + 8
 	for i, name := range l.numbers {
 		if !found[i] {
 			return "field " + name + " is missing"
@@ -108,9 +109,13 @@ func (l *nexmarkLayout) add(out *record.Builder, kind byte, event gjson.Result) 
 	to := out.Extend(record.KeyAbsent, timestamp, nil, size)
 	to[0] = kind
 	to = to[1:]
-	for _, n := range numbers[:len(l.numbers)] {
+	for i, n := range numbers[:len(l.numbers)] {
 		binary.LittleEndian.PutUint64(to, n)
 		to = to[8:]
+		if l.numbers[i] == nexmarkTime {
+			binary.LittleEndian.PutUint64(to, uint64(number))
+			to = to[8:]
+		}
 	}
 	for _, text := range texts[:len(l.texts)] {
 		binary.LittleEndian.PutUint16(to, uint16(len(text)))

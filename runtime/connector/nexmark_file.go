@@ -157,12 +157,12 @@ func (s *nexmarkFile) line(own bool) error {
 	if err != nil {
 		return err
 	}
-	text := s.scan.text(n)
+	text, number := s.scan.text(n), s.scan.line
 	s.scan.take(n, 1)
 	if !own || blank(text) {
 		return nil
 	}
-	if reason := addNexmark(&s.out, text); reason != "" {
+	if reason := addNexmark(&s.out, text, number); reason != "" {
 		return s.reject(text, s.scan.line, reason)
 	}
 	return nil

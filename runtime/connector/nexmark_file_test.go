@@ -38,14 +38,15 @@ func nexmarkFile(path string) *graph.Operator { return nexmark(map[string]any{"f
 const bid = `{"type":"bid","auction":1,"bidder":2,"price":3,"channel":"c","url":"u","dateTime":4,"extra":"e"}`
 
 func TestNexmarkFile(t *testing.T) {
-	person := `{"extra":"","dateTime":5,"state":"s","city":"c","creditCard":"1","emailAddress":"é","name":"\u00e9","id":7,"more":[1],"type":"person"}`
+	person := `{"extra":"","dateTime":5,"state":"s","city":"c","creditCard":"1","emailAddress":"é","name":"\u00e9","id":7,"more":[1],"number":"none","type":"person"}`
 	text := bid + "\r\n\n" + person + "\n" + bid
 	dir := write(t, map[string]string{"plain": text, "zipped": zipped(t, text)})
 	want := []event{
 		{Type: "bid", Auction: 1, Bidder: 2, Price: 3, Channel: "c", URL: "u", DateTime: 4, Extra: "e"},
-		{Type: "person", ID: 7, Name: "é", EmailAddress: "é", CreditCard: "1", City: "c", State: "s", DateTime: 5},
+		{Type: "person", Number: 2, ID: 7, Name: "é", EmailAddress: "é", CreditCard: "1", City: "c", State: "s", DateTime: 5},
 		{Type: "bid", Auction: 1, Bidder: 2, Price: 3, Channel: "c", URL: "u", DateTime: 4, Extra: "e"},
 	}
+	want[2].Number = 3
 	for _, name := range []string{"plain", "zipped"} {
 		if diff := cmp.Diff(want, eventsOf(t, nexmarkFile(filepath.Join(dir, name)), nil).all); diff != "" {
 			t.Errorf("%s: (-want +got)\n%s", name, diff)

@@ -54,11 +54,11 @@ func (m *nexmarkMaker) add(out []byte, n int64) []byte {
 	d.auction = q*m.with.Auctions + min(max(r-m.with.Persons, -1), m.with.Auctions-1)
 	switch {
 	case r < m.with.Persons:
-		return d.addPerson(out, m.clock.timestamp(n))
+		return d.addPerson(out, n, m.clock.timestamp(n))
 	case r < m.with.Persons+m.with.Auctions:
-		return d.addAuction(out, m.clock.timestamp(n), m.clock.at(n+m.life))
+		return d.addAuction(out, n, m.clock.timestamp(n), m.clock.at(n+m.life))
 	}
-	return d.addBid(out, m.clock.timestamp(n))
+	return d.addBid(out, n, m.clock.timestamp(n))
 }
 
 // draw is what is random in one event.
@@ -81,7 +81,7 @@ func (d *draw) anyAuction(random uint32) int64 {
 }
 
 // addBid copies whole blocks, of which the event keeps the beginning.
-func (d *draw) addBid(out []byte, timestamp int64) []byte {
+func (d *draw) addBid(out []byte, n, timestamp int64) []byte {
 	m := d.maker
 	r := d.random.next()
 	auction := d.auction / hotEvery * hotEvery
@@ -103,11 +103,11 @@ func (d *draw) addBid(out []byte, timestamp int64) []byte {
 	extra := bidShortest + below(uint32(r>>32), bidSpread)
 	place := d.random.next() % extraPlaces
 
-	const texts = record.HeaderSize + 33
+	const texts = record.HeaderSize + bidTexts
 	const longest = bidShortest + bidSpread - 1
 	from := &m.channels[channel]
 	channelLen := int(from[channelSize-1])
-	size := 33 + channelLen + 2 + extra
+	size := bidTexts + channelLen + 2 + extra
 	head := (*[texts + channelSize]byte)(out[len(out) : len(out)+texts+channelSize])
 	binary.LittleEndian.PutUint64(head[0:], uint64(record.KeyAbsent)<<24|uint64(size)<<32)
 	binary.LittleEndian.PutUint64(head[8:], uint64(timestamp))
@@ -116,6 +116,7 @@ func (d *draw) addBid(out []byte, timestamp int64) []byte {
 	binary.LittleEndian.PutUint64(head[25:], uint64(firstID+bidder))
 	binary.LittleEndian.PutUint64(head[33:], price)
 	binary.LittleEndian.PutUint64(head[41:], uint64(timestamp))
+	binary.LittleEndian.PutUint64(head[49:], uint64(n))
 	*(*[channelSize]byte)(head[texts:]) = *from
 	at := len(out) + texts + channelLen
 	tail := (*[2 + longest]byte)(out[at : at+2+longest])
@@ -124,17 +125,21 @@ func (d *draw) addBid(out []byte, timestamp int64) []byte {
 	return out[:len(out)+record.HeaderSize+size]
 }
 
+// bidTexts is where the texts of a bid begin.
+const bidTexts = 41
+
 // The extra of a bid fills it up from 32 bytes to bidSize, more or less a fifth.
 const (
 	bidShortest = bidSize - 32 - (bidSize-32+2)/5
 	bidSpread   = 2 * ((bidSize - 32 + 2) / 5)
 )
 
-func (d *draw) addPerson(out []byte, timestamp int64) []byte {
+func (d *draw) addPerson(out []byte, n, timestamp int64) []byte {
 	at := len(out)
 	out = d.begin(out, nexmarkPerson, timestamp)
 	out = binary.LittleEndian.AppendUint64(out, uint64(firstID+d.person))
 	out = binary.LittleEndian.AppendUint64(out, uint64(timestamp))
+	out = binary.LittleEndian.AppendUint64(out, uint64(n))
 	texts := len(out)
 	first, last := d.pick(firstNames), d.pick(lastNames)
 	out = binary.LittleEndian.AppendUint16(out, uint16(len(first)+1+len(last)))
@@ -149,7 +154,7 @@ func (d *draw) addPerson(out []byte, timestamp int64) []byte {
 	return finish(out, at)
 }
 
-func (d *draw) addAuction(out []byte, timestamp, later int64) []byte {
+func (d *draw) addAuction(out []byte, n, timestamp, later int64) []byte {
 	at := len(out)
 	out = d.begin(out, nexmarkAuction, timestamp)
 	r := d.random.next()
@@ -163,11 +168,11 @@ func (d *draw) addAuction(out []byte, timestamp, later int64) []byte {
 	r = d.random.next()
 	reserve := initialBid + d.maker.prices.price(uint32(r))
 	life := 1 + mulDiv(r>>32, uint64(max(2*(later-timestamp), 1)), 1<<32)
-	for _, n := range [...]uint64{
+	for _, x := range [...]uint64{
 		uint64(firstID + d.auction), uint64(firstID + seller), uint64(category),
-		initialBid, reserve, uint64(timestamp), uint64(timestamp + life),
+		initialBid, reserve, uint64(timestamp), uint64(n), uint64(timestamp + life),
 	} {
-		out = binary.LittleEndian.AppendUint64(out, n)
+		out = binary.LittleEndian.AppendUint64(out, x)
 	}
 	name, description := d.word(20), d.word(100)
 	out = appendSized(out, name)

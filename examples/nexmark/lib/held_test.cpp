@@ -115,11 +115,11 @@ static void test_distinct() {
     std::map<char, model> want;
     for (int round = 0; round < 12; round++) {
         for (int i = 0; i < 3000; i++) {
-            char value[39] = {BID}, name = char(below(3) ? 1 : 1 + below(40)); // one has most, and its sets become dense
+            char value[47] = {BID}, name = char(below(3) ? 1 : 1 + below(40)); // one has most, and its sets become dense
             uint64_t auction = 1000 + below(2) * below(9000), bidder = below(5) ? 7 : below(1ull << 33), time = below(DAY);
             uint64_t price = below(3) == 0 ? 9999 : below(2) ? 10000 : 1000000;
             store64(value + 1, auction), store64(value + 9, bidder), store64(value + 17, price), store64(value + 25, time);
-            value[33] = 1, value[35] = name; // channel
+            value[41] = 1, value[43] = name; // channel
             record r{.timestamp = int64_t(time), .value = bytes(value, sizeof value)};
             WASMILL_CHECK(wasmill_test_batch(0, &r, 1) == WASMILL_OK);
             model &m = want[name];

@@ -36,9 +36,9 @@ inline bytes string_at(const char *p) { return {p + 2, *(const wasmill_u16 *)p};
 inline const char *after_string(const char *p) { return p + 2 + *(const wasmill_u16 *)p; }
 
 // What the event is. The lengths of strings are the source's word; everything else fits.
-inline bool is_person(const record *r) { return r->value.len >= 29 && r->value.ptr[0] == PERSON; }
-inline bool is_auction(const record *r) { return r->value.len >= 63 && r->value.ptr[0] == AUCTION; }
-inline bool is_bid(const record *r) { return r->value.len >= 39 && r->value.ptr[0] == BID; }
+inline bool is_person(const record *r) { return r->value.len >= 37 && r->value.ptr[0] == PERSON; }
+inline bool is_auction(const record *r) { return r->value.len >= 71 && r->value.ptr[0] == AUCTION; }
+inline bool is_bid(const record *r) { return r->value.len >= 47 && r->value.ptr[0] == BID; }
 
 struct person {
     const char *p;
@@ -46,15 +46,16 @@ struct person {
     explicit person(bytes value) : p(value.ptr) {}
     uint64_t id() const { return load64(p + 1); }
     uint64_t date_time() const { return load64(p + 9); }
-    bytes name() const { return string_at(p + 17); }
-    bytes email_address() const { return string_at(after_string(p + 17)); }
-    bytes credit_card() const { return string_at(after_string(after_string(p + 17))); }
+    uint64_t number() const { return load64(p + 17); } // of the event in the stream
+    bytes name() const { return string_at(p + 25); }
+    bytes email_address() const { return string_at(after_string(p + 25)); }
+    bytes credit_card() const { return string_at(after_string(after_string(p + 25))); }
     bytes city() const { return string_at(city_at()); }
     bytes state() const { return string_at(after_string(city_at())); }
     bytes extra() const { return string_at(after_string(after_string(city_at()))); }
 
 private:
-    const char *city_at() const { return after_string(after_string(after_string(p + 17))); }
+    const char *city_at() const { return after_string(after_string(after_string(p + 25))); }
 };
 
 struct auction {
@@ -67,10 +68,11 @@ struct auction {
     uint64_t initial_bid() const { return load64(p + 25); }
     uint64_t reserve() const { return load64(p + 33); }
     uint64_t date_time() const { return load64(p + 41); }
-    uint64_t expires() const { return load64(p + 49); }
-    bytes item_name() const { return string_at(p + 57); }
-    bytes description() const { return string_at(after_string(p + 57)); }
-    bytes extra() const { return string_at(after_string(after_string(p + 57))); }
+    uint64_t number() const { return load64(p + 49); }
+    uint64_t expires() const { return load64(p + 57); }
+    bytes item_name() const { return string_at(p + 65); }
+    bytes description() const { return string_at(after_string(p + 65)); }
+    bytes extra() const { return string_at(after_string(after_string(p + 65))); }
 };
 
 struct bid {
@@ -81,9 +83,10 @@ struct bid {
     uint64_t bidder() const { return load64(p + 9); }
     uint64_t price() const { return load64(p + 17); }
     uint64_t date_time() const { return load64(p + 25); }
-    bytes channel() const { return string_at(p + 33); }
-    bytes url() const { return string_at(after_string(p + 33)); }
-    bytes extra() const { return string_at(after_string(after_string(p + 33))); }
+    uint64_t number() const { return load64(p + 33); }
+    bytes channel() const { return string_at(p + 41); }
+    bytes url() const { return string_at(after_string(p + 41)); }
+    bytes extra() const { return string_at(after_string(after_string(p + 41))); }
 };
 
 inline bool same(bytes a, bytes b) { return a.len == b.len && wasmill_same(a.ptr, b.ptr, a.len); }

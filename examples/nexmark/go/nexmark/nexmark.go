@@ -20,9 +20,9 @@ const (
 
 // The least bytes of a value: its numbers, and the lengths of its texts.
 const (
-	leastPerson  = 17 + 6*2
-	leastAuction = 57 + 3*2
-	leastBid     = 33 + 3*2
+	leastPerson  = 25 + 6*2
+	leastAuction = 65 + 3*2
+	leastBid     = 41 + 3*2
 )
 
 // Person is somebody who opens auctions and bids.
@@ -34,14 +34,15 @@ func AsPerson(value []byte) (p Person, ok bool) {
 }
 
 func (p Person) ID() int64       { return number(p, 1) }
-func (p Person) DateTime() int64 { return number(p, 9) } // ms since 1970
+func (p Person) DateTime() int64 { return number(p, 9) }  // ms since 1970
+func (p Person) Number() int64   { return number(p, 17) } // of the event in the stream
 
-func (p Person) Name() []byte         { return text(p[17:]) }
-func (p Person) EmailAddress() []byte { return text(skip(p[17:], 1)) }
-func (p Person) CreditCard() []byte   { return text(skip(p[17:], 2)) }
-func (p Person) City() []byte         { return text(skip(p[17:], 3)) }
-func (p Person) State() []byte        { return text(skip(p[17:], 4)) }
-func (p Person) Extra() []byte        { return text(skip(p[17:], 5)) }
+func (p Person) Name() []byte         { return text(p[25:]) }
+func (p Person) EmailAddress() []byte { return text(skip(p[25:], 1)) }
+func (p Person) CreditCard() []byte   { return text(skip(p[25:], 2)) }
+func (p Person) City() []byte         { return text(skip(p[25:], 3)) }
+func (p Person) State() []byte        { return text(skip(p[25:], 4)) }
+func (p Person) Extra() []byte        { return text(skip(p[25:], 5)) }
 
 // Auction is an item for sale, until it expires.
 type Auction []byte
@@ -57,11 +58,12 @@ func (a Auction) Category() int64   { return number(a, 17) }
 func (a Auction) InitialBid() int64 { return number(a, 25) }
 func (a Auction) Reserve() int64    { return number(a, 33) }
 func (a Auction) DateTime() int64   { return number(a, 41) } // ms since 1970
-func (a Auction) Expires() int64    { return number(a, 49) } // ms since 1970
+func (a Auction) Number() int64     { return number(a, 49) } // of the event in the stream
+func (a Auction) Expires() int64    { return number(a, 57) } // ms since 1970
 
-func (a Auction) ItemName() []byte    { return text(a[57:]) }
-func (a Auction) Description() []byte { return text(skip(a[57:], 1)) }
-func (a Auction) Extra() []byte       { return text(skip(a[57:], 2)) }
+func (a Auction) ItemName() []byte    { return text(a[65:]) }
+func (a Auction) Description() []byte { return text(skip(a[65:], 1)) }
+func (a Auction) Extra() []byte       { return text(skip(a[65:], 2)) }
 
 // Bid is what a person offers for an auction's item.
 type Bid []byte
@@ -75,10 +77,11 @@ func (b Bid) Auction() int64  { return number(b, 1) }
 func (b Bid) Bidder() int64   { return number(b, 9) } // a person
 func (b Bid) Price() int64    { return number(b, 17) }
 func (b Bid) DateTime() int64 { return number(b, 25) } // ms since 1970
+func (b Bid) Number() int64   { return number(b, 33) } // of the event in the stream
 
-func (b Bid) Channel() []byte { return text(b[33:]) }
-func (b Bid) URL() []byte     { return text(skip(b[33:], 1)) }
-func (b Bid) Extra() []byte   { return text(skip(b[33:], 2)) }
+func (b Bid) Channel() []byte { return text(b[41:]) }
+func (b Bid) URL() []byte     { return text(skip(b[41:], 1)) }
+func (b Bid) Extra() []byte   { return text(skip(b[41:], 2)) }
 
 func number(event []byte, at int) int64 { return int64(load(event, at)) }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"os"
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -25,8 +26,9 @@ func TestVectors(t *testing.T) {
 	kinds := map[byte]int{}
 	for lines := bufio.NewScanner(file); lines.Scan(); {
 		var vector struct {
-			Event json.RawMessage
-			Hex   string
+			Number int64
+			Event  json.RawMessage
+			Hex    string
 		}
 		if err := json.Unmarshal(lines.Bytes(), &vector); err != nil {
 			t.Fatal(err)
@@ -35,7 +37,9 @@ func TestVectors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(fieldsOf(t, vector.Event), fieldsOf(t, asJSON(t, value))); diff != "" {
+		want := fieldsOf(t, vector.Event)
+		want["number"] = json.Number(strconv.FormatInt(vector.Number, 10))
+		if diff := cmp.Diff(want, fieldsOf(t, asJSON(t, value))); diff != "" {
 			t.Errorf("%s: (-want +got)\n%s", vector.Event, diff)
 		}
 		kinds[value[0]]++
@@ -48,7 +52,7 @@ func TestVectors(t *testing.T) {
 }
 
 func TestNoEvent(t *testing.T) {
-	for _, value := range [][]byte{nil, {0}, {1}, {2}, bytes.Repeat([]byte{3}, 100), make([]byte, 28), append([]byte{1}, make([]byte, 61)...), append([]byte{2}, make([]byte, 37)...)} {
+	for _, value := range [][]byte{nil, {0}, {1}, {2}, bytes.Repeat([]byte{3}, 100), make([]byte, 36), append([]byte{1}, make([]byte, 69)...), append([]byte{2}, make([]byte, 45)...)} {
 		_, person := nexmark.AsPerson(value)
 		_, auction := nexmark.AsAuction(value)
 		_, bid := nexmark.AsBid(value)
@@ -73,19 +77,19 @@ func asJSON(t *testing.T, value []byte) []byte {
 	fields := map[string]any{}
 	if p, ok := nexmark.AsPerson(value); ok {
 		fields = map[string]any{
-			"type": "person", "id": p.ID(), "dateTime": p.DateTime(), "name": string(p.Name()), "emailAddress": string(p.EmailAddress()),
+			"type": "person", "number": p.Number(), "id": p.ID(), "dateTime": p.DateTime(), "name": string(p.Name()), "emailAddress": string(p.EmailAddress()),
 			"creditCard": string(p.CreditCard()), "city": string(p.City()), "state": string(p.State()), "extra": string(p.Extra()),
 		}
 	}
 	if a, ok := nexmark.AsAuction(value); ok {
 		fields = map[string]any{
-			"type": "auction", "id": a.ID(), "seller": a.Seller(), "category": a.Category(), "initialBid": a.InitialBid(), "reserve": a.Reserve(),
+			"type": "auction", "number": a.Number(), "id": a.ID(), "seller": a.Seller(), "category": a.Category(), "initialBid": a.InitialBid(), "reserve": a.Reserve(),
 			"dateTime": a.DateTime(), "expires": a.Expires(), "itemName": string(a.ItemName()), "description": string(a.Description()), "extra": string(a.Extra()),
 		}
 	}
 	if b, ok := nexmark.AsBid(value); ok {
 		fields = map[string]any{
-			"type": "bid", "auction": b.Auction(), "bidder": b.Bidder(), "price": b.Price(), "dateTime": b.DateTime(),
+			"type": "bid", "number": b.Number(), "auction": b.Auction(), "bidder": b.Bidder(), "price": b.Price(), "dateTime": b.DateTime(),
 			"channel": string(b.Channel()), "url": string(b.URL()), "extra": string(b.Extra()),
 		}
 	}
