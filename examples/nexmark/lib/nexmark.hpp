@@ -40,6 +40,12 @@ inline bool is_person(const record *r) { return r->value.len >= 37 && r->value.p
 inline bool is_auction(const record *r) { return r->value.len >= 71 && r->value.ptr[0] == AUCTION; }
 inline bool is_bid(const record *r) { return r->value.len >= 47 && r->value.ptr[0] == BID; }
 
+// When an event came: the order of a stream, whichever subtasks its events pass through.
+struct arrival {
+    wasmill_u64 time, number;
+    bool operator<(const arrival &o) const { return time != o.time ? time < o.time : number < o.number; }
+};
+
 struct person {
     const char *p;
     explicit person(const record *r) : p(r->value.ptr) {}
@@ -84,6 +90,7 @@ struct bid {
     uint64_t price() const { return load64(p + 17); }
     uint64_t date_time() const { return load64(p + 25); }
     uint64_t number() const { return load64(p + 33); }
+    arrival arrived() const { return {date_time(), number()}; }
     bytes channel() const { return string_at(p + 41); }
     bytes url() const { return string_at(after_string(p + 41)); }
     bytes extra() const { return string_at(after_string(after_string(p + 41))); }

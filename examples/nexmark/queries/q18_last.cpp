@@ -1,18 +1,18 @@
-// q18: the last bid of each bidder for each auction. State by bidder and auction: what makes
-// it the last, not its columns, since a row replaces the one before under its key, "bidder
-// auction". Of bids of one ms the dearest is the last.
-#include "order.hpp"
+// q18: the last bid of each bidder for each auction, by dateTime, then in the order of the
+// stream. State by bidder and auction: when it came, not its columns, since a row replaces
+// the one before under its key, "bidder auction".
+#include "nexmark.hpp"
 
 using namespace nexmark;
 
 enum { LAST };
 
 static int process(context *c, const record *r) {
-    lateness now(r->value), *before = (lateness *)wasmill_value(c, LAST, sizeof now);
-    if (!before) return WASMILL_FAILED;
-    if (before->time && now < *before) return WASMILL_OK;
-    *before = now;
     bid b(r);
+    arrival *last = (arrival *)wasmill_value(c, LAST, sizeof *last); // zero at first: before all bids
+    if (!last) return WASMILL_FAILED;
+    if (b.arrived() < *last) return WASMILL_OK;
+    *last = b.arrived();
     char key[48], *at = put_number(key, b.bidder());
     *at++ = ' ';
     at = put_number(at, b.auction());

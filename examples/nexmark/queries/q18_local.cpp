@@ -1,7 +1,6 @@
 // q18, before the shuffle: the last bid of a bidder for an auction between two flushes; by
 // bidder and auction to q18_last.
 #include "held.hpp"
-#include "order.hpp"
 
 using namespace nexmark;
 
@@ -34,7 +33,7 @@ static int process(context *c, const record *r) {
     auto e = last.at(c, b.bidder(), b.auction());
     if (!e) return WASMILL_FAILED;
     kept &k = e->value;
-    if (k.len && lateness(r->value) < lateness({k.at, k.len})) return WASMILL_OK;
+    if (k.len && b.arrived() < bid(bytes(k.at, k.len)).arrived()) return WASMILL_OK;
     if (r->value.len > k.cap) {
         k.cap = (r->value.len + 63) & ~63u; // the next one is often a little longer
         if (!(k.at = bids.add(c, k.cap))) return WASMILL_FAILED;

@@ -1,8 +1,7 @@
-// q19: the ten dearest bids of each auction, with their rank; of equal prices the earlier bid
-// is first. State by auction: these bids, in order. A rank that another bid has got gives
+// q19: the ten dearest bids of each auction, with their rank; of equal prices the bid that
+// came earlier is first. State by auction: these bids, in order. A rank that another bid has got gives
 // its row, key "auction rank", at most once between two flushes.
 #include "held.hpp"
-#include "order.hpp"
 
 using namespace nexmark;
 
@@ -23,9 +22,11 @@ struct ranked {
     uint32_t was; // its rank before, from 0; MOST: none
 };
 
+static bool outbids(bid a, bid b) { return a.price() != b.price() ? a.price() > b.price() : a.arrived() < b.arrived(); }
+
 static uint32_t insert(ranked *top, uint32_t count, bytes value) {
     uint32_t at = count;
-    while (at > 0 && outbids(value, top[at - 1].value)) at--;
+    while (at > 0 && outbids(bid(value), bid(top[at - 1].value))) at--;
     if (at == MOST) return count;
     if (count < MOST) count++;
     for (uint32_t i = count - 1; i > at; i--) top[i] = top[i - 1];

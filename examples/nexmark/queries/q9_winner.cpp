@@ -1,6 +1,7 @@
 // q9, by auction: the auction and, of the bids with dateTime BETWEEN auction.dateTime AND
-// auction.expires, the first by price DESC, dateTime. State: the auction as it is; beside it
-// what bids are held against, its times and the best so far, or, until it comes, its bids.
+// auction.expires, the first by price DESC, dateTime, then in the order of the stream.
+// State: the auction as it is; beside it what bids are held against, its times and the best
+// so far, or, until it comes, its bids.
 #include "nexmark.hpp"
 
 using namespace nexmark;
@@ -13,21 +14,23 @@ static const uint64_t NEVER = UINT64_MAX;
 struct offer {
     const char *p;
     uint64_t date_time() const { return load64(p); }
-    uint64_t price() const { return load64(p + 8); }
-    uint64_t bidder() const { return load64(p + 16); }
-    bytes extra() const { return string_at(p + 24); }
-    offer next() const { return {after_string(p + 24)}; }
+    arrival arrived() const { return {date_time(), load64(p + 8)}; }
+    uint64_t price() const { return load64(p + 16); }
+    uint64_t bidder() const { return load64(p + 24); }
+    bytes extra() const { return string_at(p + 32); }
+    offer next() const { return {after_string(p + 32)}; }
 };
 
 // What BEST holds once the auction is known.
 struct __attribute__((packed)) best {
     uint8_t kind;
-    uint64_t from, to, price, date_time; // no bid yet: of the end of time
+    uint64_t from, to, price;
+    arrival arrived; // no bid yet: at the end of time
 
     bool improve(offer o) {
-        bool better = o.price() > price || (o.price() == price && o.date_time() < date_time);
+        bool better = o.price() > price || (o.price() == price && o.arrived() < arrived);
         if (o.date_time() < from || o.date_time() > to || !better) return false;
-        price = o.price(), date_time = o.date_time();
+        price = o.price(), arrived = o.arrived();
         return true;
     }
     // The bid of a record or of BEST that is now the best; p null: none.
@@ -67,7 +70,7 @@ static int process(context *c, const record *r) {
     if (r->value[0] == AUCTION) {
         if (known && known[0] == AUCTION) return WASMILL_OK;
         auction a(r);
-        now = {AUCTION, a.date_time(), a.expires(), 0, NEVER};
+        now = {AUCTION, a.date_time(), a.expires(), 0, {NEVER, 0}};
         offer o = known ? now.improve(known) : offer{nullptr};
         if (o.p) emit(c, a, o, true); // ahead of BEST, in which the offer lies
         if (wasmill_value_set(c, AUCTIONS, r->value)) return WASMILL_FAILED;
@@ -75,7 +78,7 @@ static int process(context *c, const record *r) {
     }
     if (!known || known[0] == BID) return wasmill_value_add(c, BEST, known ? bytes(r->value.ptr + 1, r->value.len - 1) : r->value);
     __builtin_memcpy(&now, known.ptr, sizeof now);
-    bool first = now.date_time == NEVER;
+    bool first = now.arrived.time == NEVER;
     offer o = now.improve(r->value);
     if (!o.p) return WASMILL_OK;
     if (wasmill_value_set(c, BEST, {(const char *)&now, sizeof now})) return WASMILL_FAILED;
