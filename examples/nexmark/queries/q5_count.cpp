@@ -9,18 +9,18 @@ using namespace nexmark;
 enum { COUNTS };
 
 struct pane {
-    wasmill_u32 number, counts[NEIGHBOURS];
+    wasmill_u64 number;
+    wasmill_u32 counts[NEIGHBOURS];
 };
 
 // The most that has been seen of a window, which goes by the number of its last pane.
 struct height {
-    uint32_t window;
-    uint64_t most;
+    uint64_t window, most;
 };
 static height heights[64];
 static held<uint64_t> candidates; // by window and auction
 
-static height &height_of(uint32_t window) {
+static height &height_of(uint64_t window) {
     height &h = heights[window % (sizeof heights / sizeof *heights)];
     if (h.window != window) h = {window, 0};
     return h;
@@ -32,7 +32,7 @@ static int64_t needed_until(uint64_t number) { return last_of(number + PANES - 1
 
 static int flush(context *c) {
     for (auto &e : candidates) {
-        if (e.value < height_of(uint32_t(e.a)).most) continue;
+        if (e.value < height_of(e.a).most) continue;
         int64_t last = last_of(e.a);
         if (emit_as(c, last + 1, last, auction_count{e.b, e.value})) return WASMILL_FAILED;
     }
@@ -41,13 +41,13 @@ static int flush(context *c) {
 }
 
 // What one pane leaves behind is not forgotten all at once, but while the next is counted.
-static int forget_behind(context *c, uint32_t number) {
+static int forget_behind(context *c, uint64_t number) {
     uint64_t spread = (load64(c->key.ptr) * 0x9e3779b97f4a7c15u >> 32) % EVERY;
     return wasmill_timer_set(c, WASMILL_EVENT_TIME, needed_until(number) + int64_t(spread), {});
 }
 
 // All panes of the key at hand, one of them that of a number; null: failed.
-static pane *panes_with(context *c, uint32_t number, uint32_t *size, pane **found) {
+static pane *panes_with(context *c, uint64_t number, uint32_t *size, pane **found) {
     *size = wasmill_value_get(c, COUNTS).len;
     pane *all = *size ? (pane *)wasmill_value(c, COUNTS, *size) : nullptr;
     uint32_t i = 0, n = *size / sizeof(pane);
@@ -65,7 +65,8 @@ static pane *panes_with(context *c, uint32_t number, uint32_t *size, pane **foun
 static int process(context *c, const record *r) {
     static int64_t watermark;
     if (c->index == 0) watermark = wasmill_watermark_now();
-    uint32_t number = uint32_t(uint64_t(r->timestamp) / EVERY), size;
+    uint64_t number = uint64_t(r->timestamp) / EVERY;
+    uint32_t size;
     const auto *more = (const auction_count *)r->value.ptr;
     uint64_t auction = more->auction;
     pane *found, *all = panes_with(c, number, &size, &found);
@@ -88,7 +89,8 @@ static int process(context *c, const record *r) {
 
 // Panes that no window needs any more are forgotten.
 static int timer(context *c, int, bytes) {
-    uint32_t size = wasmill_value_get(c, COUNTS).len, n = 0, last = 0;
+    uint32_t size = wasmill_value_get(c, COUNTS).len, n = 0;
+    uint64_t last = 0;
     pane *all = (pane *)wasmill_value(c, COUNTS, size);
     if (!all) return WASMILL_FAILED;
     for (pane *p = all; p < all + size / sizeof *p; p++) {
