@@ -63,7 +63,7 @@ func TestNexmarkFile(t *testing.T) {
 func TestNexmarkFileKeepsItsSchedule(t *testing.T) {
 	dir := write(t, map[string]string{"events": lines(300, strings.Replace(bid, `"auction":1`, `"auction":%d`, 1))})
 	op := nexmark(map[string]any{"file": filepath.Join(dir, "events"), "speed": "scheduled", "rate": 1000})
-	for name, first := range map[string]int64{"from its start": 0, "from the middle": 128} {
+	for name, first := range map[string]int64{"from its start": 0, "from the middle": parts} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var restore []operator.Split
@@ -139,7 +139,7 @@ func TestNexmarkFileErrors(t *testing.T) {
 	zip := zipped(t, text)
 	dir := write(t, map[string]string{"cut": zip[:len(zip)/2], "broken": zip[:len(zip)-8] + "12345678", "whole": text})
 	at := func(position string) connector.Context {
-		return at("in", 0, 1, []operator.Split{{ID: "01/64", Position: position}}, &conntest.Recorder{})
+		return at("in", 0, 1, []operator.Split{{ID: "001/127", Position: position}}, &conntest.Recorder{})
 	}
 	for _, c := range []struct {
 		name string
@@ -151,9 +151,9 @@ func TestNexmarkFileErrors(t *testing.T) {
 		{"cut", at(fmt.Sprint("1:", len(zip)/2)), "cut: read file: unexpected EOF"},
 		{"broken", at(fmt.Sprint("1:", len(zip))), "broken: read file: gzip: invalid checksum"},
 		{"whole", at(fmt.Sprint("1:", len(text)-1)), "whole: read file: it has changed since the job began to read it"},
-		{"whole", at("1"), `read position: "1" of split 01/64 is not NUMBER:SIZE`},
-		{"whole", at("1:x"), `read position: "1:x" of split 01/64 is not NUMBER:SIZE`},
-		{"whole", at(fmt.Sprint("2:", len(text))), `read position: split "01/64" can't stand at "2"`},
+		{"whole", at("1"), `read position: "1" of split 001/127 is not NUMBER:SIZE`},
+		{"whole", at("1:x"), `read position: "1:x" of split 001/127 is not NUMBER:SIZE`},
+		{"whole", at(fmt.Sprint("2:", len(text))), `read position: split "001/127" can't stand at "2"`},
 	} {
 		s, err := connector.OpenSource(t.Context(), nexmarkFile(filepath.Join(dir, c.name)), c.c)
 		if err == nil {

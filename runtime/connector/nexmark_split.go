@@ -9,9 +9,11 @@ import (
 )
 
 // nexmarkParts is how many splits the events of a source nexmark are in, whatever the
-// parallelism: those whose numbers leave the same remainder. More subtasks than that
-// have nothing to do.
-const nexmarkParts = 64
+// parallelism: those whose numbers leave the same remainder. It is a prime, since the kinds
+// of events follow their numbers, too: had it a factor in common with persons + auctions +
+// bids, some splits would have all persons, and others none. More subtasks than that have
+// nothing to do.
+const nexmarkParts = 127
 
 // nexmarkSplits are the splits of one subtask. They go through the numbers in order, so
 // that timestamps never fall, even where splits stand far apart, as those that came
@@ -58,7 +60,7 @@ func (s *nexmarkSplits) positions(end int64) []operator.Split {
 	stripes := make([]stripe, len(s.own))
 	for i, r := range s.own {
 		// Names are dealt out in their order as texts.
-		stripes[i] = stripe{id: fmt.Sprintf("%02d/%d", r, nexmarkParts), next: s.next[r], step: nexmarkParts}
+		stripes[i] = stripe{id: fmt.Sprintf("%03d/%d", r, nexmarkParts), next: s.next[r], step: nexmarkParts}
 	}
 	return positions(stripes, end)
 }

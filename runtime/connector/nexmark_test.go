@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -123,14 +124,16 @@ func eventsOf(t testing.TB, op *graph.Operator, restore []operator.Split) *event
 	return c
 }
 
+const parts = 127 // splits of all events
+
 // from are splits of which the least stands at a number, and all others behind it.
 func from(number int64) (splits []operator.Split) {
-	for r := range int64(64) {
-		next := number - number%64 + r
+	for r := range int64(parts) {
+		next := number - number%parts + r
 		if next < number {
-			next += 64
+			next += parts
 		}
-		splits = append(splits, operator.Split{ID: fmt.Sprintf("%02d/64", r), Position: fmt.Sprint(next)})
+		splits = append(splits, operator.Split{ID: fmt.Sprintf("%03d/%d", r, parts), Position: fmt.Sprint(next)})
 	}
 	return splits
 }
@@ -191,7 +194,7 @@ func TestNexmarkSeed(t *testing.T) {
 // What was made in one go is made from any number on.
 func TestNexmarkSeeks(t *testing.T) {
 	whole := eventsOf(t, nexmark(map[string]any{"events": 3000}), nil).values
-	for _, number := range []int64{0, 1, 63, 64, 65, 1000, 2999, 3000} {
+	for _, number := range []int64{0, 1, parts - 1, parts, parts + 1, 1000, 2999, 3000} {
 		if rest := eventsOf(t, nexmark(map[string]any{"events": 3000}), from(number)).values; !slices.Equal(rest, whole[number:]) {
 			t.Errorf("from %d on the events are others", number)
 		}
@@ -248,7 +251,7 @@ func TestNexmarkKeepsItsSchedule(t *testing.T) {
 		}
 		want := 0
 		for n := range 3 * rate {
-			if n%64%3 == 1 {
+			if n%parts%3 == 1 {
 				want++
 			}
 		}
@@ -262,10 +265,10 @@ func TestNexmarkKeepsItsSchedule(t *testing.T) {
 func TestNexmarkPositions(t *testing.T) {
 	s := openSource(t, nexmark(map[string]any{"events": 70}), at("in", 5, 63, nil, &events{t: t}))
 	conntest.Drain(t, s, 10)
-	if diff := cmp.Diff([]operator.Split{{ID: "05/64", Position: "133", Done: true}}, s.Position()[:1]); diff != "" {
+	if diff := cmp.Diff([]operator.Split{{ID: "005/127", Position: "132", Done: true}}, s.Position()[:1]); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	for _, split := range []operator.Split{{ID: "x", Position: "1"}, {ID: "1/63", Position: "1"}, {ID: "01/64", Position: "2"}, {ID: "01/64", Position: "-63"}, {ID: "64/64", Position: "64"}} {
+	for _, split := range []operator.Split{{ID: "x", Position: "1"}, {ID: "1/63", Position: "1"}, {ID: "001/127", Position: "2"}, {ID: "001/127", Position: "-126"}, {ID: "127/127", Position: "127"}} {
 		if _, err := connector.OpenSource(t.Context(), nexmark(nil), at("in", 0, 1, []operator.Split{split}, nil)); !errors.Is(err, fault.ErrCorrupt) {
 			t.Errorf("%v: got error %v, want a corruption", split, err)
 		}
@@ -324,5 +327,26 @@ func TestNexmarkVectors(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" || want == "" {
 		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// Every subtask has its share of each kind: what comes behind it has as much to do.
+func TestNexmarkShares(t *testing.T) {
+	const all = 6 * 50 * parts
+	kinds := map[string]float64{"person": 0.02, "auction": 0.06, "bid": 0.92}
+	for parallelism := 1; parallelism <= 5; parallelism++ {
+		for subtask := range parallelism {
+			c := &events{t: t}
+			conntest.Drain(t, openSource(t, nexmark(map[string]any{"events": all}), at("in", subtask, parallelism, nil, c)), 1000)
+			got := map[string]float64{}
+			for _, e := range c.all {
+				got[e.Type]++
+			}
+			for kind, part := range kinds {
+				if want := part * all / float64(parallelism); math.Abs(got[kind]-want) > 0.05*want {
+					t.Errorf("subtask %d of %d has %g events of kind %s, want about %g", subtask, parallelism, got[kind], kind, want)
+				}
+			}
+		}
 	}
 }
