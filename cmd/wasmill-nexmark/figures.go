@@ -23,11 +23,24 @@ type figures struct {
 // queryFigures are a query's; what is nil was not measured.
 type queryFigures struct {
 	Check          *checked           `json:"check,omitempty"`
+	CheckRevision  string             `json:"checkRevision,omitempty"`
 	Pace           *paced             `json:"pace,omitempty"`
 	Workers        *paced             `json:"workers,omitempty"` // over NATS
 	Latency        *latency           `json:"latency,omitempty"`
 	WorkersLatency *latency           `json:"workersLatency,omitempty"`
 	Memory         map[string]*memory `json:"memory,omitempty"` // by backend
+}
+
+// taken is when a figure was measured, of which revision of the tree, and with a
+// checkpoint every how many seconds.
+type taken struct {
+	At              time.Time `json:"at"`
+	Revision        string    `json:"revision,omitempty"`
+	CheckpointEvery float64   `json:"checkpointEvery,omitempty"`
+}
+
+func (l *lab) taken(interval time.Duration) taken {
+	return taken{At: now(), Revision: l.revision, CheckpointEvery: interval.Seconds()}
 }
 
 // readFigures reads those of earlier calls, unless they are another machine's.
@@ -44,7 +57,7 @@ func readFigures(path string) (*figures, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read figures: %w", err)
 	}
-	if earlier.Machine != none.Machine {
+	if earlier.Machine != none.Machine || earlier.Queries == nil {
 		return none, nil
 	}
 	return earlier, nil
@@ -68,13 +81,14 @@ func (f *figures) of(q trial.Query) *queryFigures {
 	return f.Queries[q.Name]
 }
 
-// The bars: times Flink's events per second and core, and ms.
+// The bars: times Flink's events per second and core, ms, and events per second and core.
 const (
-	paceBar    = 4
-	goPaceBar  = 2
-	workersBar = 1.5
-	meanBar    = 8
-	latencyBar = 20
+	paceBar      = 4
+	goPaceBar    = 2
+	workersBar   = 1.5
+	meanBar      = 8
+	latencyBar   = 20
+	generatorBar = 6e6
 )
 
 func barOf(q trial.Query) float64 {
@@ -87,12 +101,21 @@ func barOf(q trial.Query) float64 {
 // ratio is how many times Flink's figure a pace is.
 func ratio(q trial.Query, p *paced) float64 { return p.perCPUSecond() / 1e3 / q.Flink }
 
-// mean is the geometric mean of the ratios of the queries whose figure Flink has, and how
-// many these are.
+// inFlink are the queries whose figure Flink has.
+func inFlink() (all []trial.Query) {
+	for _, q := range trial.Queries {
+		if !q.Go && !q.Borrowed {
+			all = append(all, q)
+		}
+	}
+	return all
+}
+
+// mean is the geometric mean of the ratios of those inFlink, and how many it is of.
 func (f *figures) mean(pace func(*queryFigures) *paced) (mean float64, n int) {
 	sum := 0.0
-	for _, q := range trial.Queries {
-		if p := pace(f.of(q)); p != nil && !q.Go && !q.Borrowed {
+	for _, q := range inFlink() {
+		if p := pace(f.of(q)); p != nil {
 			sum += math.Log(ratio(q, p))
 			n++
 		}

@@ -4,17 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"os"
 	"slices"
-	"time"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/wasmill/wasmill/cmd/wasmill-nexmark/trial"
 )
 
 // latency is how long after it could be known a row came to the sink.
 type latency struct {
-	At   time.Time     `json:"at"`
-	Rate int64         `json:"rate"` // events per second: half of what was reached
-	Runs []percentiles `json:"runs"`
+	taken
+	Rate          int64         `json:"rate"`                    // events per second: half of what was reached
+	BufferTimeout string        `json:"bufferTimeout,omitempty"` // of the job file; empty: it says nothing of it
+	Runs          []percentiles `json:"runs"`
 }
 
 // percentiles are of all rows of a run, in ms.
@@ -25,7 +29,26 @@ type percentiles struct {
 	Max  float64 `json:"max"`
 }
 
-func (l *latency) p99() float64 { return l.median(func(r percentiles) float64 { return r.P99 }) }
+// fewRows have no percentile 99: it is the greatest.
+const fewRows = 100
+
+func (p percentiles) tail() float64 {
+	if p.Rows < fewRows {
+		return p.Max
+	}
+	return p.P99
+}
+
+func (l *latency) p99() float64 { return l.median(percentiles.tail) }
+
+// leastRows are those of the run that has the fewest.
+func (l *latency) leastRows() uint64 {
+	least := uint64(math.MaxUint64)
+	for _, r := range l.Runs {
+		least = min(least, r.Rows)
+	}
+	return least
+}
 
 func (l *latency) median(of func(percentiles) float64) float64 {
 	var all []float64
@@ -40,20 +63,36 @@ var latencyQueries = []string{"q0", "q5", "q7", "q11"}
 
 // measureLatency takes latencies at half of the pace that was measured before.
 func measureLatency(ctx context.Context, l *lab) error {
-	asked := slices.DeleteFunc(slices.Clone(l.queries), func(q trial.Query) bool { return !slices.Contains(latencyQueries, q.Name) })
-	return l.eachQuery(ctx, asked, func(q trial.Query, f *queryFigures) error {
-		var err error
-		if f.Pace == nil {
-			return errors.New("its pace is not known: measure that before")
-		}
-		if f.Latency, err = l.latency(ctx, q, 0, f.Pace); err != nil {
+	for _, q := range l.asked(latencyQueries) {
+		f := l.figures.of(q)
+		f.Latency, f.WorkersLatency = nil, nil
+		err := l.attempt(ctx, "latency of "+q.Name, func() (err error) {
+			if f.Pace == nil {
+				return errors.New("its pace is not known: measure that before")
+			}
+			f.Latency, err = l.latency(ctx, q, 0, f.Pace)
+			return err
+		})
+		if err != nil {
 			return err
 		}
-		if f.Workers != nil {
-			f.WorkersLatency, err = l.latency(ctx, q, 2, f.Workers)
+		if f.Workers == nil {
+			continue
 		}
-		return err
-	})
+		err = l.attempt(ctx, "latency of "+q.Name+" over NATS", func() (err error) {
+			f.WorkersLatency, err = l.latency(ctx, q, 2, f.Workers)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// asked are those of the queries that were asked for.
+func (l *lab) asked(names []string) []trial.Query {
+	return slices.DeleteFunc(slices.Clone(l.queries), func(q trial.Query) bool { return !slices.Contains(names, q.Name) })
 }
 
 // latency interrupts its runs: at the end of the input all windows close at once, long
@@ -63,18 +102,40 @@ func (l *lab) latency(ctx context.Context, q trial.Query, workers int, pace *pac
 	if err != nil {
 		return nil, err
 	}
-	all := &latency{At: now(), Rate: int64(pace.perSecond() / 2)}
+	s.interval = intervalFor(l.latencyFor)
+	all := &latency{taken: l.taken(s.interval), Rate: int64(pace.perSecond() / 2)}
+	if all.BufferTimeout, err = bufferTimeoutOf(s.file); err != nil {
+		return nil, err
+	}
 	s.source, s.until = fmt.Sprintf("{speed: scheduled, rate: %d}", all.Rate), l.latencyFor
 	for range l.runs {
-		r, _, err := l.run(ctx, s)
+		r, took, err := l.run(ctx, s)
 		if err != nil {
 			return nil, err
 		}
 		if r.LatencyMs == nil {
-			return nil, errors.New("the report of its job has no latency")
+			return nil, errors.New("the report of its job has no latency: raise -latency-for")
 		}
-		all.Runs = append(all.Runs, percentiles{Rows: r.Operators["out"].RecordsIn, P50: r.LatencyMs.P50, P99: r.LatencyMs.P99, Max: r.LatencyMs.Max})
+		if err := took.checkpointed("-latency-for"); err != nil {
+			return nil, err
+		}
+		all.Runs = append(all.Runs, percentiles{Rows: took.RowsOut, P50: r.LatencyMs.P50, P99: r.LatencyMs.P99, Max: r.LatencyMs.Max})
 	}
 	l.say("%s, %d workers, %d k events/s: p99 %.1f ms", q.Name, workers, all.Rate/1000, all.p99())
 	return all, nil
+}
+
+// bufferTimeoutOf reads how long batches wait in a job; empty if its file doesn't say.
+func bufferTimeoutOf(file string) (string, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("read job: %w", err)
+	}
+	var job struct {
+		BufferTimeout string `yaml:"bufferTimeout"`
+	}
+	if err := yaml.Unmarshal(text, &job); err != nil {
+		return "", fmt.Errorf("read job %s: %w", file, err)
+	}
+	return job.BufferTimeout, nil
 }

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"runtime"
 	"strings"
+	"syscall"
 )
 
 // machine is what figures depend on. /proc tells most of it: on Linux.
@@ -45,3 +49,37 @@ func field(path, name string) string {
 func (m machine) String() string {
 	return fmt.Sprintf("%d cores of %s, %d GiB of memory, Linux %s, Go %s", m.Cores, m.Processor, m.MemoryGiB, m.Kernel, m.Go)
 }
+
+// revisionOf is the short name of a tree's commit, with a mark if anything but its
+// documentation was changed since; empty if git can't tell.
+func revisionOf(ctx context.Context, tree string) string {
+	commit, err := exec.CommandContext(ctx, "git", "-C", tree, "rev-parse", "--short", "HEAD").Output()
+	if err != nil {
+		return ""
+	}
+	changes, err := exec.CommandContext(ctx, "git", "-C", tree, "status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)docs").Output()
+	if err != nil {
+		return ""
+	}
+	revision := string(bytes.TrimSpace(commit))
+	if len(changes) > 0 {
+		revision += "+dirty"
+	}
+	return revision
+}
+
+// onDisk refuses a folder in memory: what is written there costs next to nothing, and
+// takes memory from what is measured.
+func onDisk(folder string) error {
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(folder, &fs); err != nil {
+		return fmt.Errorf("find file system of %s: %w", folder, err)
+	}
+	if inMemory(uint32(fs.Type)) {
+		return fmt.Errorf("use %s: it is in memory: set TMPDIR to a folder on a disk", folder)
+	}
+	return nil
+}
+
+// inMemory knows the kernel's numbers of tmpfs and ramfs.
+func inMemory(fileSystem uint32) bool { return fileSystem == 0x01021994 || fileSystem == 0x858458f6 }

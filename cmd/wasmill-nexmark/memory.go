@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"slices"
+	"fmt"
 	"time"
 
 	"github.com/wasmill/wasmill/cmd/wasmill-nexmark/trial"
@@ -10,8 +10,8 @@ import (
 
 // memory is a run whose memory counts.
 type memory struct {
-	At  time.Time `json:"at"`
-	Run run       `json:"run"`
+	taken
+	Run run `json:"run"`
 }
 
 // memoryQueries are those with a bar: their state grows with the events.
@@ -23,25 +23,58 @@ var backends = []struct {
 	bar  float64
 }{{"disk", 4 << 30}, {"memory", 8 << 30}}
 
+const (
+	// memoryBarEvents is how many events the bar is for.
+	memoryBarEvents = 20_000_000
+	// memoryInterval has checkpoints in runs that last a few seconds.
+	memoryInterval = time.Second
+)
+
+// measureMemory takes one run of each: what it is after hardly differs between runs.
 func measureMemory(ctx context.Context, l *lab) error {
-	asked := slices.DeleteFunc(slices.Clone(l.queries), func(q trial.Query) bool { return !slices.Contains(memoryQueries, q.Name) })
-	return l.eachQuery(ctx, asked, func(q trial.Query, f *queryFigures) error {
-		plan, err := l.Plan(ctx, q)
-		if err != nil {
-			return err
+	for _, q := range l.asked(memoryQueries) {
+		f := l.figures.of(q)
+		if f.Memory == nil {
+			f.Memory = map[string]*memory{}
 		}
 		for _, b := range backends {
-			s := settings{file: l.JobFile(q), source: l.events(l.memoryEvents), args: append(plan.WithDiscard(), plan.WithBackend(b.name)...)}
-			_, r, err := l.run(ctx, s)
+			delete(f.Memory, b.name)
+			err := l.attempt(ctx, "memory of "+q.Name+" with "+b.name, func() error {
+				m, err := l.memory(ctx, q, b.name)
+				if err != nil {
+					return err
+				}
+				f.Memory[b.name] = m
+				return nil
+			})
 			if err != nil {
 				return err
 			}
-			if f.Memory == nil {
-				f.Memory = map[string]*memory{}
-			}
-			f.Memory[b.name] = &memory{At: now(), Run: *r}
-			l.say("%s with %s: %.2f GiB, %.0f s", q.Name, b.name, float64(r.PeakRSSBytes)/(1<<30), r.Seconds)
 		}
-		return nil
+	}
+	return nil
+}
+
+func (l *lab) memory(ctx context.Context, q trial.Query, backend string) (*memory, error) {
+	plan, err := l.Plan(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	m := &memory{taken: l.taken(memoryInterval)}
+	_, r, err := l.run(ctx, settings{
+		file: l.JobFile(q), source: l.events(l.memoryEvents), interval: memoryInterval,
+		args: append(plan.WithDiscard(), plan.WithBackend(backend)...),
 	})
+	if err != nil {
+		return nil, err
+	}
+	if r.Events != l.memoryEvents {
+		return nil, fmt.Errorf("count events: %d of %d were made", r.Events, l.memoryEvents)
+	}
+	if err := r.checkpointed("-memory-events"); err != nil {
+		return nil, err
+	}
+	m.Run = *r
+	l.say("%s with %s: %.2f GiB, %.0f s", q.Name, backend, float64(r.PeakRSSBytes)/(1<<30), r.Seconds)
+	return m, nil
 }

@@ -6,14 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"time"
-
-	"github.com/wasmill/wasmill/cmd/wasmill-nexmark/trial"
 )
 
 // paced is how fast a job was, over several runs.
 type paced struct {
-	At   time.Time `json:"at"`
-	Runs []run     `json:"runs"`
+	taken
+	Runs []run `json:"runs"`
 }
 
 func (p *paced) perSecond() float64    { return p.median(run.perSecond) }
@@ -39,29 +37,54 @@ func (p *paced) checkpointSeconds() (seconds float64, any bool) {
 	return median(all), len(all) > 0
 }
 
-// firstEvents is how many events the run has that finds out how many are needed.
-const firstEvents = 500_000
-
 // pace runs a job several times, with so many events that each run lasts long enough.
 func (l *lab) pace(ctx context.Context, what string, s settings) (*paced, error) {
-	p := &paced{At: now()}
-	for n := int64(firstEvents); len(p.Runs) < l.runs; {
+	s.interval = intervalFor(l.atLeast)
+	p := &paced{taken: l.taken(s.interval)}
+	var err error
+	p.Runs, err = repeat(l.runs, l.atLeast, func(n int64) (*run, error) {
 		s.source = l.events(n)
 		_, r, err := l.run(ctx, s)
+		return r, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	l.say("%s: %.0f k events/s, %.0f k per core", what, p.perSecond()/1e3, p.perCPUSecond()/1e3)
+	return p, nil
+}
+
+const (
+	// firstEvents is how many events the run has that finds out how many are needed.
+	firstEvents = 500_000
+	// tooShort is how many runs may end early: each has more events than the one before.
+	tooShort = 10
+)
+
+// repeat collects runs that last long enough and wrote checkpoints meanwhile.
+func repeat(runs int, atLeast time.Duration, runOf func(events int64) (*run, error)) (all []run, err error) {
+	n, early := int64(firstEvents), 0
+	for len(all) < runs {
+		r, err := runOf(n)
 		if err != nil {
 			return nil, err
 		}
 		if r.Events != n {
-			return nil, fmt.Errorf("run %s: %d of %d events were made", what, r.Events, n)
+			return nil, fmt.Errorf("count events: %d of %d were made", r.Events, n)
 		}
-		if short := l.atLeast.Seconds() / r.Seconds; short > 1 {
+		if short := atLeast.Seconds() / r.Seconds; short > 1 {
+			if early++; early > tooShort {
+				return nil, fmt.Errorf("find number of events: run %d has %d, and is over in %.1f s", early, n, r.Seconds)
+			}
 			n = int64(float64(n) * min(1.2*short, 40))
 			continue
 		}
-		p.Runs = append(p.Runs, *r)
+		if err := r.checkpointed("-for"); err != nil {
+			return nil, err
+		}
+		all = append(all, *r)
 	}
-	l.say("%s: %.0f k events/s, %.0f k per core", what, p.perSecond()/1e3, p.perCPUSecond()/1e3)
-	return p, nil
+	return all, nil
 }
 
 // generatorJob drops events where they are made. Its sink is chained to its source.
@@ -75,16 +98,15 @@ operators:
 `
 
 func measureGenerator(ctx context.Context, l *lab) error {
-	file, err := l.writeJob("generator.yaml", generatorJob)
-	if err != nil {
+	return l.attempt(ctx, "the generator", func() (err error) {
+		l.figures.Generator = nil
+		file, err := l.writeJob("generator.yaml", generatorJob)
+		if err != nil {
+			return err
+		}
+		l.figures.Generator, err = l.pace(ctx, "generator", settings{file: file})
 		return err
-	}
-	p, err := l.pace(ctx, "generator", settings{file: file})
-	if err != nil {
-		return err
-	}
-	l.figures.Generator = p
-	return l.save()
+	})
 }
 
 func (l *lab) writeJob(name, text string) (path string, err error) {
@@ -104,32 +126,20 @@ func measureWorkers(ctx context.Context, l *lab) error {
 	return l.each(ctx, 2, " over NATS", func(f *queryFigures, p *paced) { f.Workers = p })
 }
 
+// each keeps nil of a query that can't be measured: an earlier figure is not its own.
 func (l *lab) each(ctx context.Context, workers int, how string, keep func(*queryFigures, *paced)) error {
-	return l.eachQuery(ctx, l.queries, func(q trial.Query, f *queryFigures) error {
-		s, err := l.of(ctx, q, workers)
-		if err != nil {
+	for _, q := range l.queries {
+		what := q.Name + how
+		err := l.attempt(ctx, what, func() error {
+			s, err := l.of(ctx, q, workers)
+			var p *paced
+			if err == nil {
+				p, err = l.pace(ctx, what, s)
+			}
+			keep(l.figures.of(q), p)
 			return err
-		}
-		p, err := l.pace(ctx, q.Name+how, s)
+		})
 		if err != nil {
-			return err
-		}
-		keep(f, p)
-		return nil
-	})
-}
-
-// eachQuery measures queries one by one. One that can't be measured is told of, and the
-// next ones are.
-func (l *lab) eachQuery(ctx context.Context, queries []trial.Query, measure func(trial.Query, *queryFigures) error) error {
-	for _, q := range queries {
-		if err := measure(q, l.figures.of(q)); err != nil {
-			l.say("measure %s: %v", q.Name, err)
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err := l.save(); err != nil {
 			return err
 		}
 	}

@@ -40,7 +40,7 @@ func (f *figures) writePage(path string) error {
 // print writes all tables, and what is missed.
 func (f *figures) print(out io.Writer) error {
 	p := &page{f: f}
-	p.line("\n%s.", f.Machine)
+	p.line("\n%s. %s", f.Machine, f.origin())
 	p.paces()
 	p.latencies()
 	p.memory()
@@ -81,7 +81,8 @@ func (p *page) judged(met bool, what, figure, bar string) string {
 
 func (p *page) paces() {
 	if g := p.f.Generator; g != nil {
-		p.line("\nThe generator alone makes %.2f M events/s, %.2f M per core.", g.perSecond()/1e6, g.perCPUSecond()/1e6)
+		perCore := p.judged(g.perCPUSecond() >= generatorBar, "generator", millions(g.perCPUSecond()), millions(generatorBar)+" events/s per core")
+		p.line("\nThe generator alone makes %s events/s, %s per core; the bar is %s.", millions(g.perSecond()), perCore, millions(generatorBar))
 	}
 	var rows []string
 	for _, q := range trial.Queries {
@@ -96,6 +97,7 @@ func (p *page) paces() {
 		rows = append(rows, fmt.Sprintf("%s | %s | %s | %s", q.Name, flink, p.pace(q, f.Pace), p.workers(q, f.Workers)))
 	}
 	p.table("query | Flink | k events/s | k per core | × Flink | bar | generator | checkpoint | peak | over NATS, k per core | × Flink | bar", rows)
+	p.note("pace", p.f.pacesTaken())
 	p.mean("in one process", meanBar, func(f *queryFigures) *paced { return f.Pace })
 	p.mean("over NATS", 0, func(f *queryFigures) *paced { return f.Workers })
 }
@@ -135,11 +137,13 @@ func (p *page) mean(how string, bar float64, pace func(*queryFigures) *paced) {
 	if n == 0 {
 		return
 	}
-	text := fmt.Sprintf("%.1f", mean)
-	if bar > 0 {
+	text, of := fmt.Sprintf("%.1f", mean), fmt.Sprint(n)
+	if all := len(inFlink()); n < all {
+		of += fmt.Sprintf(" of the %d", all)
+	} else if bar > 0 {
 		text = p.judged(mean >= bar, "geometric mean "+how, text, fmt.Sprintf("%g × Flink", bar))
 	}
-	p.line("\nGeometric mean %s, of the %d queries that were measured in Flink: %s × Flink.", how, n, text)
+	p.line("\nGeometric mean %s, of %s queries that were measured in Flink: %s × Flink.", how, of, text)
 }
 
 func (p *page) latencies() {
@@ -150,6 +154,7 @@ func (p *page) latencies() {
 		}
 	}
 	p.table("query | events/s | p50 | p99 | rows | over NATS, events/s | p50 | p99 | rows", rows)
+	p.note("latency", p.f.latenciesTaken())
 }
 
 // latency is its four columns; there is a bar if it has a name.
@@ -158,6 +163,9 @@ func (p *page) latency(name string, l *latency) string {
 		return " | | | "
 	}
 	p99 := fmt.Sprintf("%.1f ms", l.p99())
+	if n := l.leastRows(); n < fewRows {
+		p99 += fmt.Sprintf(", max of %d rows", n)
+	}
 	if name != "" {
 		p99 = p.judged(l.p99() <= latencyBar, "p99 latency of "+name, p99, fmt.Sprintf("%d ms", latencyBar))
 	}
@@ -177,6 +185,7 @@ func (p *page) memory() {
 		}
 	}
 	p.table("query | backend | events | peak memory | bar | k per core", rows)
+	p.note("memory", p.f.memoriesTaken())
 }
 
 func (p *page) checks() {
@@ -195,12 +204,22 @@ func (p *page) checks() {
 }
 
 func (p *page) missed() {
-	if len(p.short) == 0 {
-		p.line("\nEvery bar is met by what was measured.\n")
-		return
+	missing := p.f.missing()
+	switch {
+	case len(p.short) > 0:
+		p.line("\nMissed:\n\n- %s", strings.Join(p.short, "\n- "))
+	case len(missing) > 0:
+		p.line("\nWhat was measured misses no bar.")
+	default:
+		p.line("\nEvery bar is met.")
 	}
-	p.line("\nMissed:\n\n- %s\n", strings.Join(p.short, "\n- "))
+	if len(missing) > 0 {
+		p.line("\nNot measured:\n\n- %s", strings.Join(missing, "\n- "))
+	}
+	p.line("")
 }
+
+func millions(v float64) string { return fmt.Sprintf("%.2f M", v/1e6) }
 
 func gib(bytes float64) string { return fmt.Sprintf("%.2f GiB", bytes/(1<<30)) }
 

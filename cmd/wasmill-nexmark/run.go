@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -54,11 +55,34 @@ type settings struct {
 	args    []string
 	files   bool // it writes files, which are gone behind it
 	workers int
-	until   time.Duration // after which it is interrupted; 0: it ends by itself
+	// interval of the checkpoints, whatever the job file says.
+	interval time.Duration
+	until    time.Duration // after which it is interrupted; 0: it ends by itself
 }
 
-// run runs a job from nothing. The CPU time is what the kernel says of the process and of
-// all that it waited for.
+// usualInterval is that of the job files.
+const usualInterval = 10 * time.Second
+
+// intervalFor is the interval that has checkpoints in each run that lasts so long: in a
+// short one they come more often.
+func intervalFor(lasts time.Duration) time.Duration {
+	if lasts >= 2*usualInterval {
+		return usualInterval
+	}
+	return (lasts / 3).Round(time.Millisecond)
+}
+
+// checkpointed refuses a run that was over before any checkpoint was written.
+func (r run) checkpointed(raise string) error {
+	if len(r.CheckpointSeconds) > 0 {
+		return nil
+	}
+	return fmt.Errorf("find checkpoints: only the final one was complete in %.1f s: raise %s", r.Seconds, raise)
+}
+
+// run runs a job from nothing, and once: one that goes on after a failure says nothing of
+// its speed. The CPU time is what the kernel says of the process and of all that it waited
+// for.
 func (l *lab) run(ctx context.Context, s settings) (*report, *run, error) {
 	dir, err := os.MkdirTemp(l.Scratch, "run-")
 	if err != nil {
@@ -67,7 +91,8 @@ func (l *lab) run(ctx context.Context, s settings) (*report, *run, error) {
 	defer os.RemoveAll(dir)
 	store := filepath.Join(dir, "store")
 	args := append([]string{"run", s.file, "-o", "json", "--quiet", "--store", store, "--data-dir", filepath.Join(dir, "data"),
-		"--parallelism", fmt.Sprint(parallelism), "--workers", fmt.Sprint(s.workers), "--set", "operators.in.with=" + s.source}, s.args...)
+		"--parallelism", fmt.Sprint(parallelism), "--workers", fmt.Sprint(s.workers), "--set", "operators.in.with=" + s.source,
+		"--set", "checkpoint.interval=" + s.interval.String(), "--set", "restart=none"}, s.args...)
 	if s.files {
 		args = append(args, "--set", "operators.out.with.path="+filepath.Join(dir, "out"))
 	}
@@ -82,24 +107,40 @@ func (l *lab) run(ctx context.Context, s settings) (*report, *run, error) {
 		defer interrupt.Stop()
 	}
 	waitErr := c.Wait()
-	var r report
-	if err := json.Unmarshal(stdout.Bytes(), &r); err != nil {
-		return nil, nil, fmt.Errorf("run %s: %w: %s", s.file, waitErr, strings.TrimSpace(stderr.String()))
-	}
-	if want := map[bool]string{true: "canceled", false: "finished"}[s.until > 0]; r.State != want {
-		return nil, nil, fmt.Errorf("run %s: it is %s, not %s: %s", s.file, r.State, want, strings.TrimSpace(stderr.String()))
-	}
-	for name, o := range r.Operators {
-		if o.Late > 0 {
-			return nil, nil, fmt.Errorf("run %s: %d records came too late for %s", s.file, o.Late, name)
-		}
+	r, err := s.read(stdout.Bytes(), waitErr)
+	if err != nil {
+		return nil, nil, fmt.Errorf("run %s: %w: %s", s.file, err, strings.TrimSpace(stderr.String()))
 	}
 	took := &run{
 		Events: int64(r.Operators["in"].RecordsOut), Seconds: r.Seconds, PeakRSSBytes: r.PeakRSSBytes, RowsOut: r.Operators["out"].RecordsIn,
 		CPUSeconds: (c.ProcessState.UserTime() + c.ProcessState.SystemTime()).Seconds(),
 	}
 	took.CheckpointSeconds, err = l.checkpoints(ctx, r.Job, store)
-	return &r, took, err
+	return r, took, err
+}
+
+// read reads the report of a run that ended so, and refuses one that says nothing of the
+// job's speed.
+func (s settings) read(stdout []byte, exit error) (*report, error) {
+	var r report
+	if err := json.Unmarshal(stdout, &r); err != nil {
+		return nil, errors.Join(exit, fmt.Errorf("read report: %w", err))
+	}
+	if want := map[bool]string{true: "canceled", false: "finished"}[s.until > 0]; r.State != want {
+		return nil, fmt.Errorf("it is %s, not %s", r.State, want)
+	}
+	if exit != nil && s.until == 0 {
+		return nil, exit
+	}
+	if r.Seconds <= 0 {
+		return nil, errors.New("its report says no time")
+	}
+	for name, o := range r.Operators {
+		if o.Late > 0 {
+			return nil, fmt.Errorf("%d records came too late for %s", o.Late, name)
+		}
+	}
+	return &r, nil
 }
 
 // checkpoints asks how long those took that are retained.
@@ -108,16 +149,24 @@ func (l *lab) checkpoints(ctx context.Context, job, store string) (seconds []flo
 	if err != nil {
 		return nil, fmt.Errorf("list checkpoints of %s: %w", job, err)
 	}
-	var list struct {
+	if seconds, err = readCheckpoints(text); err != nil {
+		return nil, fmt.Errorf("list checkpoints of %s: %w", job, err)
+	}
+	return seconds, nil
+}
+
+// readCheckpoints leaves the final one out.
+func readCheckpoints(list []byte) (seconds []float64, err error) {
+	var l struct {
 		Checkpoints []struct {
 			Seconds float64 `json:"seconds"`
 			Final   bool    `json:"final"`
 		} `json:"checkpoints"`
 	}
-	if err := json.Unmarshal(text, &list); err != nil {
-		return nil, fmt.Errorf("list checkpoints of %s: %w", job, err)
+	if err := json.Unmarshal(list, &l); err != nil {
+		return nil, err
 	}
-	for _, c := range list.Checkpoints {
+	for _, c := range l.Checkpoints {
 		if !c.Final {
 			seconds = append(seconds, c.Seconds)
 		}
