@@ -1,7 +1,5 @@
 package nexmark
 
-import "encoding/binary"
-
 // Held is what an operator adds up by key until it is flushed, so that a key that comes
 // often costs whoever receives it one record a flush.
 type Held[K comparable, V any] struct {
@@ -36,12 +34,3 @@ func (h *Held[K, V]) Flush(give func(key K, value V)) {
 	clear(h.places)
 	h.entries = h.entries[:0]
 }
-
-// Number is a number as eight bytes, the form that keys and values have between operators.
-func Number(n int64) (b [8]byte) {
-	binary.LittleEndian.PutUint64(b[:], uint64(n))
-	return b
-}
-
-// ToNumber is the number that b begins with.
-func ToNumber(b []byte) int64 { return number(b, 0) }

@@ -26,12 +26,3 @@ func TestHeld(t *testing.T) {
 		t.Errorf("after a flush: got %q, want %q", got, want)
 	}
 }
-
-func TestNumber(t *testing.T) {
-	for _, n := range []int64{0, 1, 1000, 1 << 40, -1} {
-		b := Number(n)
-		if got := ToNumber(b[:]); got != n {
-			t.Errorf("number %d: got %d", n, got)
-		}
-	}
-}

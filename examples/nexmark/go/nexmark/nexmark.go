@@ -1,12 +1,12 @@
-// Package nexmark reads the events of the source nexmark where they lie: the value of a
-// record, as docs/formats.md has it. It is not for making events (runtime/connector).
-// Start with AsBid.
+// Package nexmark is what the queries in Go share: views of the events of the source
+// nexmark, rows, and what operators send each other. It is not for making events
+// (runtime/connector). Start with AsBid.
 //
-// An event is a view: nothing is copied, and a field is looked up when it is asked for.
-// Numbers cost a load; texts are behind each other, so that a later one costs a look at
-// the lengths of those before it. As says what kind of event a value is and that its
-// numbers are there; the lengths of texts are the source's word, and one that leads out of
-// the value panics.
+// An event is the value of a record as docs/formats.md has it: nothing is copied, and a
+// field is looked up when it is asked for. Numbers cost a load; texts are behind each
+// other, so that a later one costs a look at the lengths of those before it. As says what
+// kind of event a value is and that its numbers are there; the lengths of texts are the
+// source's word, and one that leads out of the value panics.
 package nexmark
 
 import "encoding/binary"
@@ -18,11 +18,15 @@ const (
 	BidKind     = 2
 )
 
-// The least bytes of a value: its numbers, and the lengths of its texts.
+// Where the texts of an event begin, and its least bytes: their lengths are there.
 const (
-	leastPerson  = 25 + 6*2
-	leastAuction = 65 + 3*2
-	leastBid     = 41 + 3*2
+	personTexts  = 25
+	auctionTexts = 65
+	bidTexts     = 41
+
+	leastPerson  = personTexts + 6*2
+	leastAuction = auctionTexts + 3*2
+	leastBid     = bidTexts + 3*2
 )
 
 // Person is somebody who opens auctions and bids.
@@ -37,12 +41,12 @@ func (p Person) ID() int64       { return number(p, 1) }
 func (p Person) DateTime() int64 { return number(p, 9) }  // ms since 1970
 func (p Person) Number() int64   { return number(p, 17) } // of the event in the stream
 
-func (p Person) Name() []byte         { return text(p[25:]) }
-func (p Person) EmailAddress() []byte { return text(skip(p[25:], 1)) }
-func (p Person) CreditCard() []byte   { return text(skip(p[25:], 2)) }
-func (p Person) City() []byte         { return text(skip(p[25:], 3)) }
-func (p Person) State() []byte        { return text(skip(p[25:], 4)) }
-func (p Person) Extra() []byte        { return text(skip(p[25:], 5)) }
+func (p Person) Name() []byte         { return text(p[personTexts:]) }
+func (p Person) EmailAddress() []byte { return text(skip(p[personTexts:], 1)) }
+func (p Person) CreditCard() []byte   { return text(skip(p[personTexts:], 2)) }
+func (p Person) City() []byte         { return text(skip(p[personTexts:], 3)) }
+func (p Person) State() []byte        { return text(skip(p[personTexts:], 4)) }
+func (p Person) Extra() []byte        { return text(skip(p[personTexts:], 5)) }
 
 // Auction is an item for sale, until it expires.
 type Auction []byte
@@ -61,9 +65,9 @@ func (a Auction) DateTime() int64   { return number(a, 41) } // ms since 1970
 func (a Auction) Number() int64     { return number(a, 49) } // of the event in the stream
 func (a Auction) Expires() int64    { return number(a, 57) } // ms since 1970
 
-func (a Auction) ItemName() []byte    { return text(a[65:]) }
-func (a Auction) Description() []byte { return text(skip(a[65:], 1)) }
-func (a Auction) Extra() []byte       { return text(skip(a[65:], 2)) }
+func (a Auction) ItemName() []byte    { return text(a[auctionTexts:]) }
+func (a Auction) Description() []byte { return text(skip(a[auctionTexts:], 1)) }
+func (a Auction) Extra() []byte       { return text(skip(a[auctionTexts:], 2)) }
 
 // Bid is what a person offers for an auction's item.
 type Bid []byte
@@ -79,9 +83,9 @@ func (b Bid) Price() int64    { return number(b, 17) }
 func (b Bid) DateTime() int64 { return number(b, 25) } // ms since 1970
 func (b Bid) Number() int64   { return number(b, 33) } // of the event in the stream
 
-func (b Bid) Channel() []byte { return text(b[41:]) }
-func (b Bid) URL() []byte     { return text(skip(b[41:], 1)) }
-func (b Bid) Extra() []byte   { return text(skip(b[41:], 2)) }
+func (b Bid) Channel() []byte { return text(b[bidTexts:]) }
+func (b Bid) URL() []byte     { return text(skip(b[bidTexts:], 1)) }
+func (b Bid) Extra() []byte   { return text(skip(b[bidTexts:], 2)) }
 
 func number(event []byte, at int) int64 { return int64(load(event, at)) }
 

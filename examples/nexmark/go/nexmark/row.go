@@ -1,7 +1,36 @@
 package nexmark
 
-// AppendText adds a text as a JSON string.
-func AppendText(to, text []byte) []byte {
+import "strconv"
+
+// Row is a JSON object on its way out. What stands before a field is given with its name,
+// as it is: `,"price":`.
+type Row []byte
+
+// Number adds a field that is a number.
+func (r Row) Number(before string, n int64) Row {
+	return strconv.AppendInt(append(r, before...), n, 10)
+}
+
+// Text adds a field that is a text.
+func (r Row) Text(before string, text []byte) Row {
+	return appendText(append(r, before...), text)
+}
+
+// End closes the object.
+func (r Row) End() Row { return append(r, '}') }
+
+// Bid adds all that queries show of a bid.
+func (r Row) Bid(b Bid) Row {
+	return r.
+		Number(`{"auction":`, b.Auction()).
+		Number(`,"bidder":`, b.Bidder()).
+		Number(`,"price":`, b.Price()).
+		Number(`,"dateTime":`, b.DateTime()).
+		Text(`,"extra":`, b.Extra()).
+		End()
+}
+
+func appendText(to, text []byte) []byte {
 	to = append(to, '"')
 	from, at := 0, 0
 	for at < len(text) {

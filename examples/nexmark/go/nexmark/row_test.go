@@ -1,14 +1,18 @@
-package nexmark_test
+package nexmark
 
 import (
-	"bytes"
 	"encoding/json"
 	"testing"
-
-	"github.com/wasmill/wasmill/examples/nexmark/go/nexmark"
 )
 
-func TestAppendText(t *testing.T) {
+func TestRow(t *testing.T) {
+	row := Row(nil).Number(`{"n":`, -1).Text(`,"text":`, []byte("a")).Number(`,"max":`, 1<<63-1).End()
+	if got, want := string(row), `{"n":-1,"text":"a","max":9223372036854775807}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestRowText(t *testing.T) {
 	const plain = "H to z, and then some more of it"
 	texts := []string{"", `\`, `\\\\\\\\\`, "\x00\x1f\n\t\"", "Malmö ist schön, østlig også"}
 	for length := range len(plain) {
@@ -21,11 +25,10 @@ func TestAppendText(t *testing.T) {
 		}
 	}
 	for _, text := range texts {
-		quoted := nexmark.AppendText([]byte("before"), []byte(text))
-		rest, ok := bytes.CutPrefix(quoted, []byte("before"))
-		var got string
-		if err := json.Unmarshal(rest, &got); err != nil || !ok || got != text {
-			t.Errorf("%q becomes %s: %v", text, quoted, err)
+		row := Row(nil).Text(`{"text":`, []byte(text)).End()
+		var got struct{ Text string }
+		if err := json.Unmarshal(row, &got); err != nil || got.Text != text {
+			t.Errorf("%q becomes %s: %v", text, row, err)
 		}
 	}
 }

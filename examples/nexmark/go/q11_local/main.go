@@ -48,13 +48,8 @@ func newOperator() wasmill.Operator {
 
 func emit(c *wasmill.Context, bidder int64, s run) {
 	if s.first < s.last {
-		emitCount(c, bidder, s.first, s.count-1)
+		nexmark.EmitCount(c, bidder, s.first, s.count-1)
 		s.count = 1
 	}
-	emitCount(c, bidder, s.last, s.count)
-}
-
-func emitCount(c *wasmill.Context, bidder, at, count int64) {
-	key, value := nexmark.Number(bidder), nexmark.Number(count)
-	c.Emit(&wasmill.Record{Timestamp: at, Key: key[:], Value: value[:]})
+	nexmark.EmitCount(c, bidder, s.last, s.count)
 }

@@ -1,12 +1,9 @@
-// Command q3 is an operator: SELECT person.name, city, state, auction.id FROM auction JOIN
-// person ON seller = person.id, by seller. Its state is the person or, until it comes, the
-// ids of the auctions.
+// Command q3 is the operator of q3 by seller: SELECT person.name, city, state, auction.id FROM
+// auction JOIN person ON seller = person.id. State: the person or, until it comes, the ids of
+// the auctions.
 package main
 
 import (
-	"encoding/binary"
-	"strconv"
-
 	"github.com/wasmill/wasmill/examples/nexmark/go/nexmark"
 	wasmill "github.com/wasmill/wasmill/sdk/go"
 )
@@ -18,7 +15,7 @@ func main() {}
 func newOperator() wasmill.Operator {
 	persons := &wasmill.Value[[]byte]{Name: "persons", Codec: wasmill.Bytes} // as q3_parties makes them
 	waiting := &wasmill.List[int64]{Name: "waiting", Codec: wasmill.Int64}
-	var row []byte
+	var row nexmark.Row
 	emit := func(c *wasmill.Context, timestamp int64, person []byte, id int64) {
 		row = appendRow(row[:0], person[1:], id)
 		c.Emit(&wasmill.Record{Timestamp: timestamp, Value: row})
@@ -37,7 +34,7 @@ func newOperator() wasmill.Operator {
 				}
 				waiting.Clear(c)
 			case r.Value[0] == nexmark.AuctionKind:
-				id := int64(binary.LittleEndian.Uint64(r.Value[1:]))
+				id := nexmark.ToNumber(r.Value[1:])
 				if known {
 					emit(c, r.Timestamp, person, id)
 				} else {
@@ -49,13 +46,14 @@ func newOperator() wasmill.Operator {
 	}
 }
 
-func appendRow(row, texts []byte, id int64) []byte {
+func appendRow(row nexmark.Row, texts []byte, id int64) nexmark.Row {
 	name, texts := nexmark.TakeText(texts)
 	city, texts := nexmark.TakeText(texts)
 	state, _ := nexmark.TakeText(texts)
-	row = nexmark.AppendText(append(row, `{"name":`...), name)
-	row = nexmark.AppendText(append(row, `,"city":`...), city)
-	row = nexmark.AppendText(append(row, `,"state":`...), state)
-	row = strconv.AppendInt(append(row, `,"id":`...), id, 10)
-	return append(row, '}')
+	return row.
+		Text(`{"name":`, name).
+		Text(`,"city":`, city).
+		Text(`,"state":`, state).
+		Number(`,"id":`, id).
+		End()
 }

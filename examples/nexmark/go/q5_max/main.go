@@ -1,10 +1,9 @@
 // Command q5_max is the operator of q5 by window: SELECT auction, num WHERE num = MAX(num) of
-// the window, ties and all. What comes is the most of each subtask of q5_count.
+// the window, ties and all. The engine keeps what comes: the most of each subtask of
+// q5_count.
 package main
 
 import (
-	"fmt"
-
 	"github.com/wasmill/wasmill/examples/nexmark/go/nexmark"
 	wasmill "github.com/wasmill/wasmill/sdk/go"
 )
@@ -14,6 +13,7 @@ func init() { wasmill.RegisterFunc(newOperator) }
 func main() {}
 
 func newOperator() wasmill.Operator {
+	var row nexmark.Row
 	return wasmill.Operator{
 		Name:    "q5-max",
 		Version: "1.0.0",
@@ -24,7 +24,7 @@ func newOperator() wasmill.Operator {
 			}
 			for r := range w.Records(0) {
 				if nexmark.ToNumber(r.Value[8:]) == most {
-					row := fmt.Appendf(nil, `{"auction":%d,"num":%d}`, nexmark.ToNumber(r.Value), most)
+					row = row[:0].Number(`{"auction":`, nexmark.ToNumber(r.Value)).Number(`,"num":`, most).End()
 					c.Emit(&wasmill.Record{Timestamp: wasmill.NoTimestamp, Value: row})
 				}
 			}

@@ -17,11 +17,6 @@ func main() {}
 
 func newOperator() wasmill.Operator {
 	var start, dearest int64
-	emit := func(c *wasmill.Context, r *wasmill.Record, end int64) {
-		key := nexmark.Number(end)
-		r.Key, r.Timestamp = key[:], end
-		c.Emit(r)
-	}
 	return wasmill.Operator{
 		Name:    "q7-local",
 		Version: "1.0.0",
@@ -34,11 +29,13 @@ func newOperator() wasmill.Operator {
 				start, dearest = s, 0
 			}
 			if bid.DateTime() == start {
-				emit(c, r, start)
+				r.Timestamp = start
+				nexmark.EmitUnder(c, start, *r)
 			}
 			if bid.Price() >= dearest {
 				dearest = bid.Price()
-				emit(c, r, start+span)
+				r.Timestamp = start + span
+				nexmark.EmitUnder(c, start+span, *r)
 			}
 			return nil
 		},
