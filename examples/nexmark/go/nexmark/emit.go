@@ -14,14 +14,14 @@ func EmitUnder(c *wasmill.Context, key int64, r wasmill.Record) {
 	c.Emit(&r)
 }
 
-// EmitCount gives a count out for Sum.
+// EmitCount gives a count out under a number as its key, for Sum.
 func EmitCount(c *wasmill.Context, key, timestamp, count int64) {
 	var b [8]byte
 	binary.LittleEndian.PutUint64(b[:], uint64(count))
 	EmitUnder(c, key, wasmill.Record{Timestamp: timestamp, Value: b[:]})
 }
 
-// Sum adds the counts of each window up.
+// Sum adds up the counts of each window, as EmitCount gives them.
 func Sum(finish func(c *wasmill.Context, w *wasmill.Window, sum int64) error) *wasmill.Aggregate[int64] {
 	return &wasmill.Aggregate[int64]{
 		Codec: wasmill.Int64,

@@ -2,12 +2,31 @@ package nexmark
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 )
 
 func TestRow(t *testing.T) {
 	row := Row(nil).Number(`{"n":`, -1).Text(`,"text":`, []byte("a")).Number(`,"max":`, 1<<63-1).End()
 	if got, want := string(row), `{"n":-1,"text":"a","max":9223372036854775807}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// bid is of auction 1 by bidder 2, for a price of 3 at 4 ms.
+func bid(extra string) (b Bid) {
+	b = append(b, BidKind)
+	for _, n := range []int64{1, 2, 3, 4, 5} {
+		b = PutNumber(b, n)
+	}
+	for _, text := range []string{"Apple", "https://auctions", extra} {
+		b = PutText(b, []byte(text))
+	}
+	return b
+}
+
+func TestRowBid(t *testing.T) {
+	if got, want := string(Row(nil).Bid(bid("more"))), `{"auction":1,"bidder":2,"price":3,"dateTime":4,"extra":"more"}`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
@@ -30,5 +49,14 @@ func TestRowText(t *testing.T) {
 		if err := json.Unmarshal(row, &got); err != nil || got.Text != text {
 			t.Errorf("%q becomes %s: %v", text, row, err)
 		}
+	}
+}
+
+func BenchmarkRowBid(b *testing.B) {
+	bid := bid(strings.Repeat("more", 16))
+	var row Row
+	b.ReportAllocs()
+	for b.Loop() {
+		row = row[:0].Bid(bid)
 	}
 }
