@@ -31,7 +31,7 @@ func printed(t *testing.T, f *figures) string {
 
 func TestTables(t *testing.T) {
 	f := &figures{Generator: pace(5000), Queries: map[string]*queryFigures{
-		"q0":    {Pace: pace(1000, 1820, 4500), Workers: pace(273), Latency: &latency{Rate: 900_000, Runs: []percentiles{{Rows: 900, P50: 4, P99: 12}, {Rows: 900, P50: 4, P99: 21}, {Rows: 900, P50: 4, P99: 13}}}},
+		"q0":    {Pace: pace(1000, 1820, 4500), Workers: pace(273), Latency: &latency{Rate: 900_000, BufferTimeout: "the default", Runs: []percentiles{{Rows: 900, P50: 4, P99: 12}, {Rows: 900, P50: 4, P99: 21}, {Rows: 900, P50: 4, P99: 13}}}},
 		"q2":    {Pace: pace(450), Workers: pace(300)},
 		"q5":    {Latency: &latency{Rate: 900_000, BufferTimeout: "5ms", Runs: []percentiles{{Rows: 100, P50: 4, P99: 12, Max: 30}, {Rows: 99, P50: 4, P99: 19, Max: 24}, {Rows: 120, P50: 4, P99: 21, Max: 40}}}},
 		"q0-go": {Pace: pace(728)},

@@ -172,7 +172,7 @@ func TestBufferTimeout(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "job.yaml")
 	for text, want := range map[string]string{
 		"version: 1\nbufferTimeout: 5ms   # often\noperators: {}\n": "5ms",
-		"version: 1\noperators: {}\n":                              "",
+		"version: 1\noperators: {}\n":                               "the default",
 	} {
 		if err := os.WriteFile(file, []byte(text), 0o666); err != nil {
 			t.Fatal(err)

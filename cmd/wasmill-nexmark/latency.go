@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +18,7 @@ import (
 type latency struct {
 	taken
 	Rate          int64         `json:"rate"`                    // events per second: half of what was reached
-	BufferTimeout string        `json:"bufferTimeout,omitempty"` // of the job file; empty: it says nothing of it
+	BufferTimeout string        `json:"bufferTimeout,omitempty"` // as the job file says
 	Runs          []percentiles `json:"runs"`
 }
 
@@ -125,7 +126,7 @@ func (l *lab) latency(ctx context.Context, q trial.Query, workers int, pace *pac
 	return all, nil
 }
 
-// bufferTimeoutOf reads how long batches wait in a job; empty if its file doesn't say.
+// bufferTimeoutOf reads how long a job file says that batches wait.
 func bufferTimeoutOf(file string) (string, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -137,5 +138,5 @@ func bufferTimeoutOf(file string) (string, error) {
 	if err := yaml.Unmarshal(text, &job); err != nil {
 		return "", fmt.Errorf("read job %s: %w", file, err)
 	}
-	return job.BufferTimeout, nil
+	return cmp.Or(job.BufferTimeout, "the default"), nil
 }

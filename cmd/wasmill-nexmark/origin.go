@@ -126,8 +126,8 @@ func (f *figures) latenciesTaken() (m method) {
 				m.add(l.taken, len(l.Runs))
 			}
 		}
-		if q.Latency != nil {
-			waits = append(waits, name+" "+cmp.Or(q.Latency.BufferTimeout, "the default"))
+		if q.Latency != nil && q.Latency.BufferTimeout != "" {
+			waits = append(waits, name+" "+q.Latency.BufferTimeout)
 		}
 	}
 	if len(waits) > 0 {
