@@ -163,6 +163,16 @@ private:
     char by;
 };
 
+// The number that text is in decimal, of 18 digits at most; false: it is none.
+inline bool number_of(bytes text, uint64_t *n) {
+    *n = 0;
+    for (char c : text) {
+        if (c < '0' || c > '9') return false;
+        *n = *n * 10 + uint64_t(c - '0');
+    }
+    return text.len > 0 && text.len <= 18;
+}
+
 // Numbers as text. All of them write beyond what they return, 16 bytes from to at most.
 
 // Eight decimal digits of n < 10^8, the first in the lowest byte: 0 to 9, not yet text.

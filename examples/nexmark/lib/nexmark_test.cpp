@@ -87,10 +87,17 @@ static void test_strings() {
     WASMILL_CHECK(starts_with("ab"_b, "ab"_b) && !starts_with("a"_b, "ab"_b));
 }
 
+static void test_numbers_of_text() {
+    uint64_t n;
+    for (const char *text : {"0", "7", "10", "007", "999999999999999999"}) WASMILL_CHECK(number_of(text, &n) && n == strtoull(text, nullptr, 10));
+    for (const char *text : {"", "-1", "+1", " 1", "1 ", "1.0", "0x1", "/", ":", "1000000000000000000"}) WASMILL_CHECK(!number_of(text, &n));
+}
+
 int main() {
     wasmill_test_open("{}");
     test_numbers();
     test_texts();
     test_strings();
+    test_numbers_of_text();
     return wasmill_test_result();
 }

@@ -8,8 +8,8 @@ using namespace nexmark;
 enum { SIDE };
 
 static int keep(context *c, const record *r) {
-    uint64_t key = 0;
-    for (uint32_t i = 0; i < r->key.len; i++) key = key * 10 + uint64_t(r->key.ptr[i] - '0');
+    uint64_t key;
+    if (!number_of(r->key, &key)) return c->reject("side: the key is not a decimal number of up to 18 digits"_b);
     static char buffer[1024];
     bytes value = wasmill_json_get(r->value, "value");
     if (!value.ptr || value.len > sizeof buffer) return c->reject("side: no value, or one that is too long"_b);
