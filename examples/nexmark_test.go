@@ -1,6 +1,7 @@
 package examples
 
 import (
+	"context"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -52,7 +53,9 @@ func nexmark(t *testing.T, c trial.Trial) {
 	t.Run(c.String(), func(t *testing.T) {
 		t.Parallel()
 		lab := trial.Lab{Wasmill: wasmill, Examples: "nexmark", Scratch: t.TempDir()}
-		if err := lab.Run(t.Context(), c); err != nil {
+		ctx, cancel := context.WithTimeout(t.Context(), trialTime)
+		defer cancel()
+		if err := lab.Run(ctx, c); err != nil {
 			t.Errorf("%v (are the modules built? make guests)", err)
 		}
 	})

@@ -1,6 +1,7 @@
-// Package trial runs the queries of examples/nexmark on the given events, with the built
-// binary and whatever is done to it, and compares their rows with Flink's. It measures
-// nothing. Start with Lab.Run; Queries are which there are.
+// Package trial runs the queries of examples/nexmark, with the built binary and whatever is
+// done to it, and compares their rows: on the given events with Flink's, on others (Stream)
+// with those of package oracle. It measures nothing. Start with Lab.Run; Queries are which
+// there are.
 package trial
 
 // Query is a job file of examples/nexmark.

@@ -23,10 +23,11 @@ type Lab struct {
 type Trial struct {
 	Query       Query
 	Parallelism int
-	Workers     int    // processes; 0: in one
-	Backend     string // of state; empty: as the job file says
+	Workers     int     // processes; 0: in one
+	Backend     string  // of state; empty: as the job file says
+	Of          *Stream // nil: of the given events
 	// Kill the run in the middle, once. One in one process then goes on at the next higher
-	// parallelism.
+	// parallelism. What is killed runs on the given events: others have a pace of their own.
 	Kill bool
 }
 
@@ -41,6 +42,9 @@ func (t Trial) String() string {
 	if t.Kill {
 		text += ", killed"
 	}
+	if t.Of != nil {
+		text += " on " + t.Of.Name
+	}
 	return text
 }
 
@@ -54,6 +58,9 @@ func (l Lab) Run(ctx context.Context, t Trial) error {
 	out := filepath.Join(dir, "out")
 	args := []string{"run", l.JobFile(t.Query), "--quiet", "--store", filepath.Join(dir, "store"), "--data-dir", filepath.Join(dir, "data"),
 		"--parallelism", fmt.Sprint(t.Parallelism), "--workers", fmt.Sprint(t.Workers), "--set", "operators.out.with.path=" + out}
+	if t.Of != nil {
+		args = append(append(args, "--set", "operators.in.with="+t.Of.with), t.Of.args...)
+	}
 	if t.Backend != "" {
 		plan, err := l.Plan(ctx, t.Query)
 		if err != nil {
@@ -69,7 +76,7 @@ func (l Lab) Run(ctx context.Context, t Trial) error {
 	if err != nil {
 		return fmt.Errorf("run %s: %w", t, err)
 	}
-	if err := t.Query.compare(out, l.expected(t.Query)); err != nil {
+	if err := l.compare(out, t); err != nil {
 		return fmt.Errorf("run %s: %w", t, err)
 	}
 	if !t.Query.Files {
@@ -81,32 +88,36 @@ func (l Lab) Run(ctx context.Context, t Trial) error {
 	return nil
 }
 
-func (q Query) compare(got, want string) error {
-	g, err := q.read(got)
+func (l Lab) compare(out string, t Trial) error {
+	got, err := ReadRows(out)
 	if err != nil {
 		return err
 	}
-	w, err := q.read(want)
+	want, err := l.expected(t)
 	if err != nil {
 		return err
 	}
-	return Compare(g, w)
+	if t.Query.fold != nil {
+		if got, err = t.Query.fold(got); err != nil {
+			return err
+		}
+		if want, err = t.Query.fold(want); err != nil {
+			return err
+		}
+	}
+	return Compare(got, want)
 }
 
-func (q Query) read(path string) (Rows, error) {
-	rows, err := ReadRows(path)
-	if err != nil || q.fold == nil {
-		return rows, err
+// expected are the rows that Flink gave or, of other events, an oracle gives.
+func (l Lab) expected(t Trial) (Rows, error) {
+	if t.Of != nil {
+		return t.Of.Rows(t.Query.Rows)
 	}
-	return q.fold(rows)
+	return ReadRows(filepath.Join(l.Examples, "testdata", t.Query.Rows+".ndjson.gz"))
 }
 
 // JobFile is the path of a query.
 func (l Lab) JobFile(q Query) string { return filepath.Join(l.Examples, q.Name+".yaml") }
-
-func (l Lab) expected(q Query) string {
-	return filepath.Join(l.Examples, "testdata", q.Rows+".ndjson.gz")
-}
 
 // command runs the binary and returns what it printed.
 func (l Lab) command(ctx context.Context, args ...string) ([]byte, error) {
