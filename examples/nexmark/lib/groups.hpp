@@ -4,115 +4,93 @@
 #ifndef NEXMARK_GROUPS_HPP
 #define NEXMARK_GROUPS_HPP
 
-#include "nexmark.hpp"
+#include "held.hpp"
 
 namespace nexmark {
-
-// Emits a record under a key of eight bytes.
-inline int emit_under(context *c, uint64_t key, int64_t timestamp, bytes value) {
-    char at[8];
-    store64(at, key);
-    record r;
-    r.timestamp = timestamp, r.key = bytes(at, sizeof at), r.value = value, r.change = WASMILL_INSERT;
-    return wasmill_emit(c, &r);
-}
 
 // Values by key. A record of them is the tag and, one behind the other, the values of the
 // key in the order in which they came; its timestamp is the newest of theirs.
 template <uint8_t Tag> class groups {
-public:
-    struct group {
-        uint64_t key;
-        int64_t timestamp;
-        uint32_t first, last, len; // of its items, by their place in the arena; their bytes
+    struct item { // before a value
+        item *next;
+        uint32_t len;
     };
+    struct items {
+        item *first, *last;
+        uint32_t len; // of all values
+        int64_t timestamp;
+    };
+
+public:
+    using group = typename held<items>::entry;
 
     // The group of a key, with room for one more value; null: failed.
     group *of(context *c, uint64_t key, uint32_t len) {
-        if (count == KEYS || used + sizeof(item) + len > ARENA) {
-            if (flush(c)) return nullptr;
-            if (sizeof(item) + len > ARENA) return c->fail("a value is longer than what can be held back"), nullptr;
+        group *g = all.at(c, key, 0);
+        // One that would become large leaves at once: records fit into a frame.
+        if (g && __builtin_expect(g->value.len + len > 16 << 10, 0)) {
+            if (emit(c, *g)) return nullptr;
+            g->value = {};
         }
-        uint32_t at = uint32_t((key * 0x9e3779b97f4a7c15u) >> (64 - SLOT_BITS));
-        for (; slots[at]; at = (at + 1) & (SLOTS - 1))
-            if (all[slots[at] - 1].key == key) return with_room(c, &all[slots[at] - 1], len);
-        group *g = &all[count++];
-        slots[at] = uint16_t(count);
-        *g = {key, INT64_MIN, NONE, NONE, 0};
         return g;
     }
 
     // The newest value of a group; ptr null: it has none.
     bytes newest(const group *g) const {
-        if (g->last == NONE) return {};
-        return {arena + g->last + sizeof(item), item_at(g->last)->len};
+        const item *last = g->value.last;
+        return last ? bytes((const char *)(last + 1), last->len) : bytes();
     }
 
     // Takes the newest value back.
     void drop_newest(group *g) {
-        g->len -= item_at(g->last)->len;
-        item_at(g->last)->len = 0;
+        g->value.len -= g->value.last->len;
+        g->value.last->len = 0;
     }
 
-    // A new value, to be written to.
-    char *add(group *g, int64_t timestamp, uint32_t len) {
-        uint32_t at = used;
-        used += uint32_t(sizeof(item)) + len;
-        *item_at(at) = {NONE, len};
-        if (g->last == NONE) g->first = at;
-        else item_at(g->last)->next = at;
-        g->last = at, g->len += len;
-        if (timestamp > g->timestamp) g->timestamp = timestamp;
-        return arena + at + sizeof(item);
+    // A new value, to be written to; null: failed.
+    char *add(context *c, group *g, int64_t timestamp, uint32_t len) {
+        item *i = (item *)values.add(c, uint32_t(sizeof(item)) + len);
+        if (!i) return nullptr;
+        *i = {nullptr, len};
+        items &of = g->value;
+        if (!of.last || timestamp > of.timestamp) of.timestamp = timestamp;
+        (of.last ? of.last->next : of.first) = i;
+        of.last = i, of.len += len;
+        return (char *)(i + 1);
     }
+
+    // There is so much that it should not wait for the flush.
+    bool full() const { return all.full() || values.size() >= 1 << 20; }
 
     int flush(context *c) {
-        for (uint32_t i = 0; i < count; i++)
-            if (emit(c, &all[i])) return WASMILL_FAILED;
-        if (count) __builtin_memset(slots, 0, sizeof slots);
-        count = used = 0;
+        for (const group &g : all)
+            if (emit(c, g)) return WASMILL_FAILED;
+        all.clear(), values.clear();
         return WASMILL_OK;
     }
 
 private:
-    struct __attribute__((packed)) item {
-        uint32_t next, len;
-    };
-    enum : uint32_t { SLOT_BITS = 13, SLOTS = 1 << SLOT_BITS, KEYS = SLOTS / 2, ARENA = 1 << 20, FULL = 16 << 10, NONE = ~0u };
-
-    item *item_at(uint32_t at) { return (item *)(arena + at); }
-    const item *item_at(uint32_t at) const { return (const item *)(arena + at); }
-
-    // A group that would become large leaves at once: records fit into a frame.
-    group *with_room(context *c, group *g, uint32_t len) {
-        if (__builtin_expect(g->len + len <= FULL, 1)) return g;
-        if (emit(c, g)) return nullptr;
-        *g = {g->key, INT64_MIN, NONE, NONE, 0};
-        return g;
-    }
-
-    int emit(context *c, const group *g) {
-        if (!g->len) return WASMILL_OK;
+    int emit(context *c, const group &g) {
+        const items &of = g.value;
+        if (!of.len) return WASMILL_OK;
         wasmill_batch *b = &c->outputs[0];
-        uint32_t size = 16 + 8 + 1 + g->len;
+        uint32_t size = 16 + 8 + 1 + of.len;
         if (b->len + size > b->cap && wasmill_make_room(c, b, size)) return WASMILL_FAILED;
         char *to = b->ptr + b->len;
-        store64(to, wasmill_head(8, 1 + g->len, WASMILL_INSERT));
-        store64(to + 8, uint64_t(g->timestamp));
-        store64(to + 16, g->key);
+        store64(to, wasmill_head(8, 1 + of.len, WASMILL_INSERT));
+        store64(to + 8, uint64_t(of.timestamp));
+        store64(to + 16, g.a);
         to[24] = char(Tag), to += 25;
-        for (uint32_t at = g->first; at != NONE; at = item_at(at)->next) {
-            wasmill_copy(to, arena + at + sizeof(item), item_at(at)->len);
-            to += item_at(at)->len;
+        for (const item *i = of.first; i; i = i->next) {
+            wasmill_copy(to, (const char *)(i + 1), i->len);
+            to += i->len;
         }
         b->len += size;
         return WASMILL_OK;
     }
 
-    group all[KEYS];
-    uint16_t slots[SLOTS]; // a group's number, from 1; open addressing
-    char arena[ARENA];
-    uint32_t count = 0, used = 0;
+    held<items> all;
+    arena values;
 };
 
 } // namespace nexmark

@@ -4,21 +4,23 @@
 
 using namespace nexmark;
 
-static groups<'g'> held;
+static groups<'g'> kept;
 
 // A record's key is the group's, its value is added. "-" takes the newest back.
 static int process(context *c, const record *r) {
-    auto g = held.of(c, load64(r->key.ptr), r->value.len);
+    auto g = kept.of(c, load64(r->key.ptr), r->value.len);
     if (!g) return WASMILL_FAILED;
     if (same(r->value, "-")) {
-        if (held.newest(g)) held.drop_newest(g);
+        if (kept.newest(g)) kept.drop_newest(g);
         return WASMILL_OK;
     }
-    wasmill_copy(held.add(g, r->timestamp, r->value.len), r->value.ptr, r->value.len);
-    return WASMILL_OK;
+    char *to = kept.add(c, g, r->timestamp, r->value.len);
+    if (!to) return WASMILL_FAILED;
+    wasmill_copy(to, r->value.ptr, r->value.len);
+    return kept.full() ? kept.flush(c) : WASMILL_OK;
 }
 
-static int flush(context *c) { return held.flush(c); }
+static int flush(context *c) { return kept.flush(c); }
 
 WASMILL_OPERATOR(.name = "groups", .process = process, .flush = flush);
 

@@ -173,12 +173,15 @@ private:
     arena names;
 };
 
-// Emits fixed fields under a key of fixed fields.
-template <class Key, class Value> inline int emit_as(context *c, const Key &key, int64_t timestamp, const Value &value) {
+// Emits bytes, or fixed fields, under a key of fixed fields.
+template <class Key> inline int emit_as(context *c, const Key &key, int64_t timestamp, bytes value) {
     record r;
     r.timestamp = timestamp, r.change = WASMILL_INSERT;
-    r.key = bytes((const char *)&key, sizeof key), r.value = bytes((const char *)&value, sizeof value);
+    r.key = bytes((const char *)&key, sizeof key), r.value = value;
     return wasmill_emit(c, &r);
+}
+template <class Key, class Value> inline int emit_as(context *c, const Key &key, int64_t timestamp, const Value &value) {
+    return emit_as(c, key, timestamp, bytes((const char *)&value, sizeof value));
 }
 
 // Where the span of that many ms begins that t is in. Events come in order, so that one

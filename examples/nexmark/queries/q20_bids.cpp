@@ -6,15 +6,17 @@ using namespace nexmark;
 
 static groups<BID> bids;
 
+static int flush(context *c) { return bids.flush(c); }
+
 static int process(context *c, const record *r) {
-    if (is_auction(r)) return emit_under(c, auction(r).id(), r->timestamp, r->value);
+    if (is_auction(r)) return emit_as(c, auction(r).id(), r->timestamp, r->value);
     if (!is_bid(r)) return WASMILL_OK;
     auto g = bids.of(c, bid(r).auction(), r->value.len);
     if (!g) return WASMILL_FAILED;
-    wasmill_copy(bids.add(g, r->timestamp, r->value.len), r->value.ptr, r->value.len);
-    return WASMILL_OK;
+    char *to = bids.add(c, g, r->timestamp, r->value.len);
+    if (!to) return WASMILL_FAILED;
+    wasmill_copy(to, r->value.ptr, r->value.len);
+    return bids.full() ? flush(c) : WASMILL_OK;
 }
-
-static int flush(context *c) { return bids.flush(c); }
 
 WASMILL_OPERATOR(.name = "q20-bids", .version = "1.0.0", .process = process, .flush = flush);

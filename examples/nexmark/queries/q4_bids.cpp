@@ -7,27 +7,28 @@ using namespace nexmark;
 
 static groups<BID> bids;
 
+static int flush(context *c) { return bids.flush(c); }
+
 static int process(context *c, const record *r) {
-    if (is_bid(r)) {
-        bid b(r);
-        auto g = bids.of(c, b.auction(), 16);
-        if (!g) return WASMILL_FAILED;
-        bytes before = bids.newest(g);
-        if (before && load64(before.ptr) == b.date_time()) {
-            if (load64(before.ptr + 8) < b.price()) store64((char *)before.ptr + 8, b.price());
-            return WASMILL_OK;
-        }
-        char *to = bids.add(g, r->timestamp, 16);
-        store64(to, b.date_time()), store64(to + 8, b.price());
-    } else if (is_auction(r)) {
+    if (is_auction(r)) {
         auction a(r);
         char value[25] = {AUCTION};
         store64(value + 1, a.date_time()), store64(value + 9, a.expires()), store64(value + 17, a.category());
-        return emit_under(c, a.id(), r->timestamp, {value, sizeof value});
+        return emit_as(c, a.id(), r->timestamp, {value, sizeof value});
     }
-    return WASMILL_OK;
+    if (!is_bid(r)) return WASMILL_OK;
+    bid b(r);
+    auto g = bids.of(c, b.auction(), 16);
+    if (!g) return WASMILL_FAILED;
+    bytes before = bids.newest(g);
+    if (before && load64(before.ptr) == b.date_time()) {
+        if (load64(before.ptr + 8) < b.price()) store64((char *)before.ptr + 8, b.price());
+        return WASMILL_OK;
+    }
+    char *to = bids.add(c, g, r->timestamp, 16);
+    if (!to) return WASMILL_FAILED;
+    store64(to, b.date_time()), store64(to + 8, b.price());
+    return bids.full() ? flush(c) : WASMILL_OK;
 }
-
-static int flush(context *c) { return bids.flush(c); }
 
 WASMILL_OPERATOR(.name = "q4-bids", .version = "1.0.0", .process = process, .flush = flush);

@@ -1,7 +1,7 @@
 // q4, by auction: final = MAX(price) of the bids with dateTime BETWEEN auction.dateTime AND
 // auction.expires. State: the auction and what is final so far or, until it comes, its bids.
 // What changes goes to the category; many changes until the next flush are one.
-#include "groups.hpp"
+#include "held.hpp"
 
 using namespace nexmark;
 
@@ -18,7 +18,7 @@ static uint32_t categories;
 static int flush(context *c) {
     for (uint32_t i = 0; i < categories; i++) {
         const gain &g = gains[i];
-        if (emit_under(c, g.category, g.timestamp, {(const char *)&g.sum, 16})) return WASMILL_FAILED;
+        if (emit_as(c, g.category, g.timestamp, {(const char *)&g.sum, 16})) return WASMILL_FAILED;
     }
     categories = 0;
     return WASMILL_OK;

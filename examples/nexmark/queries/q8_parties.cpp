@@ -1,7 +1,7 @@
 // q8, what it is about: persons as their name under their id, and sellers of auctions under
 // theirs. A seller's further auctions of a window say nothing new: what is remembered of
 // them is a cache, and forgetting it costs a record.
-#include "groups.hpp"
+#include "nexmark.hpp"
 
 using namespace nexmark;
 

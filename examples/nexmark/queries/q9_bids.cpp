@@ -7,8 +7,10 @@ using namespace nexmark;
 
 static groups<BID> bids;
 
+static int flush(context *c) { return bids.flush(c); }
+
 static int process(context *c, const record *r) {
-    if (is_auction(r)) return emit_under(c, auction(r).id(), r->timestamp, r->value);
+    if (is_auction(r)) return emit_as(c, auction(r).id(), r->timestamp, r->value);
     if (!is_bid(r)) return WASMILL_OK;
     bid b(r);
     bytes extra = b.extra();
@@ -21,12 +23,11 @@ static int process(context *c, const record *r) {
         if (price > b.price() || (price == b.price() && number < b.number())) return WASMILL_OK;
         bids.drop_newest(g);
     }
-    char *to = bids.add(g, r->timestamp, len);
+    char *to = bids.add(c, g, r->timestamp, len);
+    if (!to) return WASMILL_FAILED;
     store64(to, b.date_time()), store64(to + 8, b.number()), store64(to + 16, b.price()), store64(to + 24, b.bidder());
     wasmill_copy(to + 32, extra.ptr - 2, 2 + extra.len);
-    return WASMILL_OK;
+    return bids.full() ? flush(c) : WASMILL_OK;
 }
-
-static int flush(context *c) { return bids.flush(c); }
 
 WASMILL_OPERATOR(.name = "q9-bids", .version = "1.0.0", .process = process, .flush = flush);
