@@ -39,7 +39,7 @@ func TestNexmarkUnderFaults(t *testing.T) {
 		{"q4", trial.Trial{Parallelism: 2, Workers: 2}},
 		{"q7", trial.Trial{Parallelism: 3, Backend: "disk"}},
 		{"q9", trial.Trial{Parallelism: 3, Kill: true}},
-		{"q10", trial.Trial{Parallelism: 2, Kill: true}},
+		{"q10", trial.Trial{Parallelism: 1, Kill: true}},
 		{"q11", trial.Trial{Parallelism: 2, Backend: "disk", Kill: true}},
 		{"q5", trial.Trial{Parallelism: 2, Workers: 2, Kill: true}},
 	} {

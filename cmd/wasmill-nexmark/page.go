@@ -199,7 +199,7 @@ func (p *page) checks() {
 		}
 	}
 	if queries > 0 {
-		p.line("\nOf %d runs of %d queries on the given events, %d gave Flink's rows.", all, queries, right)
+		p.line("\nOf %d runs of %d queries, %d gave the right rows.", all, queries, right)
 	}
 }
 

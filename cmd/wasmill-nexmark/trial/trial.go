@@ -1,10 +1,8 @@
 package trial
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -26,7 +24,7 @@ type Trial struct {
 	Workers     int     // processes; 0: in one
 	Backend     string  // of state; empty: as the job file says
 	Of          *Stream // nil: of the given events
-	// Kill the run in the middle, once. One in one process then goes on at the next higher
+	// Kill the run in the middle, once. One in one process then goes on at another
 	// parallelism. What is killed runs on the given events: others have a pace of their own.
 	Kill bool
 }
@@ -55,8 +53,8 @@ func (l Lab) Run(ctx context.Context, t Trial) error {
 		return fmt.Errorf("make folder: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	out := filepath.Join(dir, "out")
-	args := []string{"run", l.JobFile(t.Query), "--quiet", "--store", filepath.Join(dir, "store"), "--data-dir", filepath.Join(dir, "data"),
+	out, store := filepath.Join(dir, "out"), filepath.Join(dir, "store")
+	args := []string{"run", l.JobFile(t.Query), "--quiet", "--store", store, "--data-dir", filepath.Join(dir, "data"),
 		"--parallelism", fmt.Sprint(t.Parallelism), "--workers", fmt.Sprint(t.Workers), "--set", "operators.out.with.path=" + out}
 	if t.Of != nil {
 		args = append(append(args, "--set", "operators.in.with="+t.Of.with), t.Of.args...)
@@ -69,7 +67,7 @@ func (l Lab) Run(ctx context.Context, t Trial) error {
 		args = append(args, plan.WithBackend(t.Backend)...)
 	}
 	if t.Kill {
-		err = l.killed(ctx, args, t)
+		err = l.killed(ctx, args, store, t)
 	} else {
 		_, err = l.command(ctx, args...)
 	}
@@ -128,80 +126,4 @@ func (l Lab) command(ctx context.Context, args ...string) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %s", err, strings.TrimSpace(stderr.String()))
 	}
 	return stdout.Bytes(), nil
-}
-
-// killBehind is how many checkpoints are complete when a run is killed.
-const killBehind = 5
-
-// errOver: there was nothing left to kill.
-var errOver = errors.New("it was over before it was killed")
-
-// killed has the events come by the clock, kills the run behind a few checkpoints, and
-// has it go on to its end. On a machine that is too slow for this pace it tries a slower
-// one.
-func (l Lab) killed(ctx context.Context, args []string, t Trial) (err error) {
-	strike := func(args []string) error { return l.killRun(ctx, args, t.Parallelism+1) }
-	if t.Workers > 0 {
-		strike = func(args []string) error { return l.killEngine(ctx, args) }
-	}
-	for _, rate := range []int{5000, 1000, 200} {
-		paced := append(args[:len(args):len(args)], "--log-level", "info", "--set", "checkpoint.interval=100ms",
-			"--set", "operators.in.with.speed=scheduled", "--set", fmt.Sprint("operators.in.with.rate=", rate))
-		if err = strike(append(paced, "--from", "none")); !errors.Is(err, errOver) {
-			break
-		}
-	}
-	return err
-}
-
-// killRun kills the process of the job, and runs it again from its last checkpoint, at
-// that parallelism.
-func (l Lab) killRun(ctx context.Context, args []string, parallelism int) error {
-	text, err := l.watch(ctx, args, func(p *os.Process) error { return p.Kill() })
-	if err == nil {
-		return errOver
-	}
-	if exit := new(exec.ExitError); !errors.As(err, &exit) || exit.ExitCode() != -1 {
-		return fmt.Errorf("%w: %s", err, text)
-	}
-	_, err = l.command(ctx, append(args, "--from", "latest", "--parallelism", fmt.Sprint(parallelism))...)
-	return err
-}
-
-// killEngine kills the engine of a worker; the job goes on by itself.
-func (l Lab) killEngine(ctx context.Context, args []string) error {
-	args = append(args, "--set", "restart={fixed: {attempts: 3, delay: 100ms}}")
-	text, err := l.watch(ctx, args, func(p *os.Process) error { return killEngineOf(p.Pid, "w1") })
-	switch {
-	case err != nil:
-		return fmt.Errorf("%w: %s", err, text)
-	case !strings.Contains(text, "from=restarting"):
-		return errOver
-	}
-	return nil
-}
-
-// watch runs the binary and strikes once, when enough checkpoints are complete. It
-// returns what the run logged, and how it ended.
-func (l Lab) watch(ctx context.Context, args []string, strike func(*os.Process) error) (text string, err error) {
-	c := exec.CommandContext(ctx, l.Wasmill, args...)
-	stderr, err := c.StderrPipe()
-	if err == nil {
-		err = c.Start()
-	}
-	if err != nil {
-		return "", err
-	}
-	var log strings.Builder
-	var struck error
-	completed := 0
-	for lines := bufio.NewScanner(stderr); lines.Scan(); {
-		fmt.Fprintln(&log, lines.Text())
-		if strings.Contains(lines.Text(), "checkpoint completed") {
-			if completed++; completed == killBehind {
-				struck = strike(c.Process)
-			}
-		}
-	}
-	return log.String(), errors.Join(struck, c.Wait())
 }
