@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -38,11 +39,16 @@ func (p *paced) checkpointSeconds() (seconds float64, any bool) {
 }
 
 // pace runs a job several times, with so many events that each run lasts long enough.
-func (l *lab) pace(ctx context.Context, what string, s settings) (*paced, error) {
+// Known is how fast it was before, or nil: where to begin.
+func (l *lab) pace(ctx context.Context, what string, s settings, known *paced) (*paced, error) {
 	s.interval = intervalFor(l.atLeast)
 	p := &paced{taken: l.taken(s.interval)}
 	var err error
-	p.Runs, err = repeat(l.runs, l.atLeast, func(n int64) (*run, error) {
+	first := int64(firstEvents)
+	if known != nil {
+		first = max(first, int64(1.1*known.perSecond()*l.atLeast.Seconds()))
+	}
+	p.Runs, err = repeat(first, l.runs, l.atLeast, func(n int64) (*run, error) {
 		s.source = l.events(n)
 		_, r, err := l.run(ctx, s)
 		return r, err
@@ -55,15 +61,16 @@ func (l *lab) pace(ctx context.Context, what string, s settings) (*paced, error)
 }
 
 const (
-	// firstEvents is how many events the run has that finds out how many are needed.
+	// firstEvents is how many events the run has that finds out how many are needed, where
+	// nothing is known.
 	firstEvents = 500_000
 	// tooShort is how many runs may end early: each has more events than the one before.
 	tooShort = 10
 )
 
 // repeat collects runs that last long enough and wrote checkpoints meanwhile.
-func repeat(runs int, atLeast time.Duration, runOf func(events int64) (*run, error)) (all []run, err error) {
-	n, early := int64(firstEvents), 0
+func repeat(first int64, runs int, atLeast time.Duration, runOf func(events int64) (*run, error)) (all []run, err error) {
+	n, early := first, 0
 	for len(all) < runs {
 		r, err := runOf(n)
 		if err != nil {
@@ -99,12 +106,13 @@ operators:
 
 func measureGenerator(ctx context.Context, l *lab) error {
 	return l.attempt(ctx, "the generator", func() (err error) {
+		known := l.figures.Generator
 		l.figures.Generator = nil
 		file, err := l.writeJob("generator.yaml", generatorJob)
 		if err != nil {
 			return err
 		}
-		l.figures.Generator, err = l.pace(ctx, "generator", settings{file: file})
+		l.figures.Generator, err = l.pace(ctx, "generator", settings{file: file}, known)
 		return err
 	})
 }
@@ -118,25 +126,27 @@ func (l *lab) writeJob(name, text string) (path string, err error) {
 }
 
 func measurePace(ctx context.Context, l *lab) error {
-	return l.each(ctx, 0, "", func(f *queryFigures, p *paced) { f.Pace = p })
+	return l.each(ctx, 0, "", func(f *queryFigures) **paced { return &f.Pace })
 }
 
 // measureWorkers does the same over two worker processes and NATS.
 func measureWorkers(ctx context.Context, l *lab) error {
-	return l.each(ctx, 2, " over NATS", func(f *queryFigures, p *paced) { f.Workers = p })
+	return l.each(ctx, 2, " over NATS", func(f *queryFigures) **paced { return &f.Workers })
 }
 
 // each keeps nil of a query that can't be measured: an earlier figure is not its own.
-func (l *lab) each(ctx context.Context, workers int, how string, keep func(*queryFigures, *paced)) error {
+func (l *lab) each(ctx context.Context, workers int, how string, of func(*queryFigures) **paced) error {
 	for _, q := range l.queries {
 		what := q.Name + how
 		err := l.attempt(ctx, what, func() error {
+			f := l.figures.of(q)
+			figure := of(f)
+			known := cmp.Or(*figure, f.Pace)
+			*figure = nil
 			s, err := l.of(ctx, q, workers)
-			var p *paced
 			if err == nil {
-				p, err = l.pace(ctx, what, s)
+				*figure, err = l.pace(ctx, what, s, known)
 			}
-			keep(l.figures.of(q), p)
 			return err
 		})
 		if err != nil {

@@ -36,7 +36,7 @@ func TestRepeat(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var asked []int64
-			all, err := repeat(3, 20*time.Second, func(n int64) (*run, error) {
+			all, err := repeat(firstEvents, 3, 20*time.Second, func(n int64) (*run, error) {
 				asked = append(asked, n)
 				return c.run(n)
 			})
