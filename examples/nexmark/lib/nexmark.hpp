@@ -337,6 +337,16 @@ public:
         return *this;
     }
 
+    // The columns of a bid: without its channel and url, or all.
+    row &brief(bid b) {
+        return number<"auction">(b.auction()).number<"bidder">(b.bidder()).number<"price">(b.price())
+            .number<"dateTime">(b.date_time()).text<"extra">(b.extra());
+    }
+    row &whole(bid b) {
+        return number<"auction">(b.auction()).number<"bidder">(b.bidder()).number<"price">(b.price())
+            .text<"channel">(b.channel()).text<"url">(b.url()).number<"dateTime">(b.date_time()).text<"extra">(b.extra());
+    }
+
     int emit(uint32_t change = WASMILL_INSERT) {
         *value = '{';
         *at++ = '}';

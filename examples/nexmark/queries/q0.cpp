@@ -5,14 +5,7 @@ using namespace nexmark;
 
 static int process(context *c, const record *r) {
     if (!is_bid(r)) return WASMILL_OK;
-    bid b(r);
-    return row(c, r->timestamp, r->key, r->value.len)
-        .number<"auction">(b.auction())
-        .number<"bidder">(b.bidder())
-        .number<"price">(b.price())
-        .number<"dateTime">(b.date_time())
-        .text<"extra">(b.extra())
-        .emit();
+    return row(c, r->timestamp, r->key, r->value.len).brief(bid(r)).emit();
 }
 
 WASMILL_OPERATOR(.name = "q0", .version = "1.0.0", .process = process);

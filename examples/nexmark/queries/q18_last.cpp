@@ -16,15 +16,7 @@ static int process(context *c, const record *r) {
     char key[48], *at = put_number(key, b.bidder());
     *at++ = ' ';
     at = put_number(at, b.auction());
-    return row(c, r->timestamp, {key, uint32_t(at - key)}, r->value.len)
-        .number<"auction">(b.auction())
-        .number<"bidder">(b.bidder())
-        .number<"price">(b.price())
-        .text<"channel">(b.channel())
-        .text<"url">(b.url())
-        .number<"dateTime">(b.date_time())
-        .text<"extra">(b.extra())
-        .emit(WASMILL_UPDATE_AFTER);
+    return row(c, r->timestamp, {key, uint32_t(at - key)}, r->value.len).whole(b).emit(WASMILL_UPDATE_AFTER);
 }
 
 WASMILL_OPERATOR(.name = "q18-last", .version = "1.0.0", .process = process, .tables = {{"last"}});

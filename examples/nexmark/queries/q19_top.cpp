@@ -64,13 +64,7 @@ static int put_row(context *c, bytes value, uint64_t rank) {
     *at++ = ' ';
     at = put_number(at, rank);
     return row(c, int64_t(b.date_time()), {key, uint32_t(at - key)}, value.len)
-        .number<"auction">(b.auction())
-        .number<"bidder">(b.bidder())
-        .number<"price">(b.price())
-        .text<"channel">(b.channel())
-        .text<"url">(b.url())
-        .number<"dateTime">(b.date_time())
-        .text<"extra">(b.extra())
+        .whole(b)
         .number<"rank_number">(rank)
         .emit(WASMILL_UPDATE_AFTER);
 }

@@ -18,14 +18,7 @@ static int apply(context *c, wasmill_window *w) {
     while (some && wasmill_window_next(&again, &r)) {
         bid b(&r);
         if (b.price() != most) continue;
-        int status = row(c, int64_t(end - 1), {}, r.value.len)
-            .number<"auction">(b.auction())
-            .number<"bidder">(b.bidder())
-            .number<"price">(b.price())
-            .number<"dateTime">(b.date_time())
-            .text<"extra">(b.extra())
-            .emit();
-        if (status) return status;
+        if (row(c, int64_t(end - 1), {}, r.value.len).brief(b).emit()) return WASMILL_FAILED;
     }
     return WASMILL_OK;
 }
