@@ -25,7 +25,8 @@ func TestRepeat(t *testing.T) {
 		last int     // how many of them count
 		err  string
 	}{
-		{"the first is long enough", machineOf(10_000), []int64{million / 2, million / 2, million / 2}, 3, ""},
+		{"the first is long enough", machineOf(20_000), []int64{million / 2, million / 2, million / 2}, 3, ""},
+		{"the first is too long", machineOf(10_000), []int64{million / 2, 240_000, 240_000}, 3, ""},
 		{"by so much more", machineOf(100_000), []int64{million / 2, 2_400_000, 2_400_000, 2_400_000}, 3, ""},
 		{"not by more than 40 times", machineOf(20 * million), []int64{million / 2, 20 * million, 480 * million, 480 * million, 480 * million}, 3, ""},
 		{"one is faster than those before", faster(machineOf(100_000), 3), []int64{million / 2, 2_400_000, 2_400_000, 2_400_000, 3_031_578}, 3, ""},
