@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,16 +11,19 @@ import (
 )
 
 // killEngineOf kills the engine of a worker among the descendants of a process, which
-// /proc tells: on Linux.
+// /proc tells: on Linux. There is none any more when the run is over.
 func killEngineOf(parent int, worker string) error {
 	pid, err := findEngine(parent, worker)
 	if err != nil {
 		return err
 	}
 	if pid == 0 {
-		return fmt.Errorf("find engine of %s below process %d: there is none", worker, parent)
+		return errOver
 	}
-	return syscall.Kill(pid, syscall.SIGKILL)
+	if err := syscall.Kill(pid, syscall.SIGKILL); !errors.Is(err, syscall.ESRCH) {
+		return err
+	}
+	return errOver
 }
 
 // findEngine returns 0 if there is none.
