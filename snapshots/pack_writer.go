@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"slices"
 
 	"github.com/cespare/xxhash/v2"
@@ -158,6 +157,5 @@ func (c *chunkWriter) flush() error {
 	c.pack.raw = c.pack.raw[:0]
 	c.index = binary.LittleEndian.AppendUint32(c.index, uint32(len(c.pack.stored)))
 	c.index = binary.LittleEndian.AppendUint64(c.index, xxhash.Sum64(c.pack.stored))
-	runtime.Gosched() // a pack has time: tasks that wait for a processor go first
 	return c.pack.send(c.pack.stored)
 }

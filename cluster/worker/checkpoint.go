@@ -76,24 +76,26 @@ func (a *attempt) upload(ctx context.Context, m *share, c task.Checkpoint, parts
 	if !stateful && flight.Empty() {
 		return nil
 	}
-	_, err := a.folder().WritePack(ctx, pack, func(w *snapshots.PackWriter) error {
-		for i := range c.Parts {
-			if err := a.writePart(ctx, w, m, c.Number, &c.Parts[i], &parts[i].Subtask); err != nil {
-				return fmt.Errorf("write state of %s[%d]: %w", c.Parts[i].Operator, m.subtask, err)
-			}
-		}
-		if flight.Empty() {
-			return nil
-		}
-		head := &parts[0]
-		section, err := w.Section(head.Operator+"/in-flight", func(w io.Writer) error { return flight.Encode(w, a.plan) })
-		if err != nil {
-			return fmt.Errorf("write what is in flight at %s[%d]: %w", head.Operator, m.subtask, err)
-		}
-		head.InFlight, head.Caught = &section, flight.Edges(a.plan)
-		return nil
-	})
+	_, err := a.folder().WritePack(ctx, pack, func(w *snapshots.PackWriter) error { return a.writeParts(ctx, w, m, c, flight, parts) })
 	return err
+}
+
+func (a *attempt) writeParts(ctx context.Context, w *snapshots.PackWriter, m *share, c task.Checkpoint, flight *task.InFlight, parts []cluster.Snapshot) error {
+	for i := range c.Parts {
+		if err := a.writePart(ctx, w, m, c.Number, &c.Parts[i], &parts[i].Subtask); err != nil {
+			return fmt.Errorf("write state of %s[%d]: %w", c.Parts[i].Operator, m.subtask, err)
+		}
+	}
+	if flight.Empty() {
+		return nil
+	}
+	head := &parts[0]
+	section, err := w.Section(head.Operator+"/in-flight", func(w io.Writer) error { return flight.Encode(w, a.plan) })
+	if err != nil {
+		return fmt.Errorf("write what is in flight at %s[%d]: %w", head.Operator, m.subtask, err)
+	}
+	head.InFlight, head.Caught = &section, flight.Edges(a.plan)
+	return nil
 }
 
 func (a *attempt) writePart(ctx context.Context, w *snapshots.PackWriter, m *share, checkpoint uint64, p *task.Part, to *snapshots.Subtask) error {

@@ -136,8 +136,15 @@ func (s *memorySnapshot) Write(w io.Writer) (info RunInfo, err error) {
 		return RunInfo{}, errors.New("write snapshot: it is closed")
 	}
 	m := s.memory
+	inBackground := m.options.Background
+	if inBackground == nil {
+		inBackground = func(piece func() error) error { return piece() }
+	}
 	run := newRunWriter(w, m.options.Tables, s.checkpoint, s.since.checkpoint)
-	dead := s.deadByPart()
+	var dead map[uint32][][]byte
+	if err := inBackground(func() error { dead = s.deadByPart(); return nil }); err != nil {
+		return RunInfo{}, err
+	}
 	var g gathering
 	var far *farValues
 	if m.values != nil {
@@ -151,21 +158,25 @@ func (s *memorySnapshot) Write(w io.Writer) (info RunInfo, err error) {
 		if p == nil {
 			continue
 		}
-		g.reset(p)
-		if p.written.Load() > s.since.epoch {
-			s.gather(&g, p)
-		}
-		s.walked[i].Store(true)
-		s.takeCopies(&g, p)
-		for _, d := range dead[uint32(i)] {
-			g.add(d)
-		}
-		g.sort()
-		if err := s.writeGathered(run, &g, far); err != nil {
+		if err := inBackground(func() error { return s.writePart(run, &g, far, p, dead[uint32(i)]) }); err != nil {
 			return RunInfo{}, err
 		}
 	}
 	return run.close()
+}
+
+func (s *memorySnapshot) writePart(run *runWriter, g *gathering, far *farValues, p *part, dead [][]byte) error {
+	g.reset(p)
+	if p.written.Load() > s.since.epoch {
+		s.gather(g, p)
+	}
+	s.walked[p.index].Store(true)
+	s.takeCopies(g, p)
+	for _, d := range dead {
+		g.add(d)
+	}
+	g.sort()
+	return s.writeGathered(run, g, far)
 }
 
 func (s *memorySnapshot) writeGathered(run *runWriter, g *gathering, far *farValues) error {

@@ -1,6 +1,8 @@
 package state_test
 
 import (
+	"errors"
+	"io"
 	"os"
 	"testing"
 
@@ -26,3 +28,39 @@ func histories(usual int) int {
 }
 
 func TestMemory(t *testing.T) { statetest.Run(t, openMemory, histories(25)) }
+
+func TestSnapshotIsWrittenInPieces(t *testing.T) {
+	failed := errors.New("there is no background")
+	pieces := 0
+	m, err := state.NewMemory(state.Options{Tables: []state.Table{{Name: "a", Scope: state.ScopeKey}}, End: 8, Background: func(piece func() error) error {
+		if pieces++; pieces == 20 {
+			return failed
+		}
+		return piece()
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	for group := range 8 {
+		if err := m.Put(group, 0, []byte("key"), nil, []byte("value")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for checkpoint, want := range []error{nil, nil, failed} {
+		s, err := m.Snapshot(uint64(checkpoint+1), true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := pieces
+		if _, err := s.Write(io.Discard); !errors.Is(err, want) {
+			t.Errorf("snapshot %d: %v", checkpoint+1, err)
+		}
+		if n := pieces - before; want == nil && n != 9 {
+			t.Errorf("snapshot %d came in %d pieces", checkpoint+1, n)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -65,6 +65,9 @@ type Options struct {
 	// Cache is how many bytes of RAM a disk backend takes, unless its names need more.
 	// 0: 256 MiB.
 	Cache int64
+	// Background runs a piece of the writing of a snapshot, some ms long, and returns
+	// when it has ended: not beside the owner if that can be helped. nil: just so.
+	Background func(piece func() error) error
 }
 
 // EntryOverhead is what an entry counts for besides its key, subkey and value, in bytes.

@@ -1,0 +1,11 @@
+//go:build !linux
+
+package worker
+
+// Here threads have no priority of their own, and no processor counts as idle.
+
+func clocksNow() clocks { return clocks{} }
+
+func roomBehindTasks() {}
+
+func stepBack() {}
