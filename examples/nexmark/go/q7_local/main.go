@@ -1,7 +1,7 @@
 // Command q7_local is the operator of q7 before the shuffle: bids as they are, by the end of
-// their window of 10 s, but those that a dearer one of the window has already gone ahead
-// of. What is known of that may be forgotten at any time. A bid just at the end of a window
-// goes to that one, too: it is BETWEEN its start and its end. Times are those ends.
+// their window of 10 s, but those of a window that a dearer one has gone ahead. What is
+// known of that may be forgotten at any time. A bid just at the end of a window goes to that
+// one, too: it is BETWEEN its start and its end. Times are those ends.
 package main
 
 import (
@@ -16,7 +16,7 @@ func init() { wasmill.RegisterFunc(newOperator) }
 func main() {}
 
 func newOperator() wasmill.Operator {
-	var start, dearest int64
+	var start, dearest, dearestBefore int64 // that of the window which ends at start
 	return wasmill.Operator{
 		Name:    "q7-local",
 		Version: "1.0.0",
@@ -26,9 +26,13 @@ func newOperator() wasmill.Operator {
 				return nil
 			}
 			if s := bid.DateTime() / span * span; s != start {
+				dearestBefore = 0
+				if s == start+span {
+					dearestBefore = dearest
+				}
 				start, dearest = s, 0
 			}
-			if bid.DateTime() == start {
+			if bid.DateTime() == start && bid.Price() >= dearestBefore {
 				r.Timestamp = start
 				nexmark.EmitUnder(c, start, *r)
 			}
