@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -39,14 +38,14 @@ func (p *paced) checkpointSeconds() (seconds float64, any bool) {
 }
 
 // pace runs a job several times, with so many events that each run lasts long enough.
-// Known is how fast it was before, or nil: where to begin.
-func (l *lab) pace(ctx context.Context, what string, s settings, known *paced) (*paced, error) {
+// It begins with so many of them as known would last for share of that.
+func (l *lab) pace(ctx context.Context, what string, s settings, known *paced, share float64) (*paced, error) {
 	s.interval = intervalFor(l.atLeast)
 	p := &paced{taken: l.taken(s.interval)}
 	var err error
 	first := int64(firstEvents)
 	if known != nil {
-		first = max(first, int64(1.1*known.perSecond()*l.atLeast.Seconds()))
+		first = max(first, int64(share*known.perSecond()*l.atLeast.Seconds()))
 	}
 	p.Runs, err = repeat(first, l.runs, l.atLeast, func(n int64) (*run, error) {
 		s.source = l.events(n)
@@ -90,7 +89,7 @@ func repeat(first int64, runs int, atLeast time.Duration, runOf func(events int6
 			return nil, err
 		}
 		all = append(all, *r)
-		if long := r.Seconds / atLeast.Seconds(); long > 2 {
+		if long := r.Seconds / atLeast.Seconds(); long > 1.4 {
 			n = int64(float64(n) * 1.2 / long) // what was known was of something faster
 		}
 	}
@@ -115,7 +114,7 @@ func measureGenerator(ctx context.Context, l *lab) error {
 		if err != nil {
 			return err
 		}
-		l.figures.Generator, err = l.pace(ctx, "generator", settings{file: file}, known)
+		l.figures.Generator, err = l.pace(ctx, "generator", settings{file: file}, known, 1.1)
 		return err
 	})
 }
@@ -144,11 +143,14 @@ func (l *lab) each(ctx context.Context, workers int, how string, of func(*queryF
 		err := l.attempt(ctx, what, func() error {
 			f := l.figures.of(q)
 			figure := of(f)
-			known := cmp.Or(*figure, f.Pace)
+			known, share := *figure, 1.1
+			if known == nil {
+				known, share = f.Pace, 0.7 // over NATS it is slower
+			}
 			*figure = nil
 			s, err := l.of(ctx, q, workers)
 			if err == nil {
-				*figure, err = l.pace(ctx, what, s, known)
+				*figure, err = l.pace(ctx, what, s, known, share)
 			}
 			return err
 		})
