@@ -145,7 +145,7 @@ func (l *lab) each(ctx context.Context, workers int, how string, of func(*queryF
 			figure := of(f)
 			known, share := *figure, 1.1
 			if known == nil {
-				known, share = f.Pace, 0.7 // over NATS it is slower
+				known, share = f.Pace, 0.95 // over NATS it is slower
 			}
 			*figure = nil
 			s, err := l.of(ctx, q, workers)

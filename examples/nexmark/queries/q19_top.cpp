@@ -99,7 +99,7 @@ static int process(context *c, const record *r) {
     *f = {e->value, r->value.len};
     wasmill_copy((char *)(f + 1), r->value.ptr, r->value.len);
     e->value = f;
-    return news.full() || bids.size() > 2 << 20 ? flush(c) : WASMILL_OK;
+    return news.full() || bids.size() > 512 << 10 ? flush(c) : WASMILL_OK; // each auction may have ten rows to write
 }
 
 WASMILL_OPERATOR(.name = "q19-top", .version = "1.0.0", .process = process, .flush = flush,
