@@ -62,7 +62,8 @@ func (l *latency) median(of func(percentiles) float64) float64 {
 // latencyQueries are those that have a bar.
 var latencyQueries = []string{"q0", "q5", "q7", "q11"}
 
-// measureLatency takes latencies at half of the pace that was measured before.
+// measureLatency takes latencies at half of the pace. That is taken once more before, since
+// a shared machine is not as fast at all times.
 func measureLatency(ctx context.Context, l *lab) error {
 	for _, q := range l.asked(latencyQueries) {
 		f := l.figures.of(q)
@@ -103,8 +104,12 @@ func (l *lab) latency(ctx context.Context, q trial.Query, workers int, pace *pac
 	if err != nil {
 		return nil, err
 	}
+	before, err := l.pace(ctx, q.Name+" just before", s, pace, 1.1, 1)
+	if err != nil {
+		return nil, err
+	}
 	s.interval = intervalFor(l.latencyFor)
-	all := &latency{taken: l.taken(s.interval), Rate: int64(pace.perSecond() / 2)}
+	all := &latency{taken: l.taken(s.interval), Rate: int64(before.perSecond() / 2)}
 	if all.BufferTimeout, err = bufferTimeoutOf(s.file); err != nil {
 		return nil, err
 	}

@@ -23,8 +23,8 @@ type phase struct {
 	run  func(context.Context, *lab) error
 }
 
-// phases are in the order in which they run: latency is taken at half of the pace that
-// was measured.
+// phases are in the order in which they run: latency is taken at half of the pace, and begins
+// with what is known of that.
 var phases = []phase{
 	{"check", check},
 	{"generator", measureGenerator},

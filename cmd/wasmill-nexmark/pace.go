@@ -39,7 +39,7 @@ func (p *paced) checkpointSeconds() (seconds float64, any bool) {
 
 // pace runs a job several times, with so many events that each run lasts long enough.
 // It begins with so many of them as known would last for share of that.
-func (l *lab) pace(ctx context.Context, what string, s settings, known *paced, share float64) (*paced, error) {
+func (l *lab) pace(ctx context.Context, what string, s settings, known *paced, share float64, runs int) (*paced, error) {
 	s.interval = intervalFor(l.atLeast)
 	p := &paced{taken: l.taken(s.interval)}
 	var err error
@@ -47,7 +47,7 @@ func (l *lab) pace(ctx context.Context, what string, s settings, known *paced, s
 	if known != nil {
 		first = max(first, int64(share*known.perSecond()*l.atLeast.Seconds()))
 	}
-	p.Runs, err = repeat(first, l.runs, l.atLeast, func(n int64) (*run, error) {
+	p.Runs, err = repeat(first, runs, l.atLeast, func(n int64) (*run, error) {
 		s.source = l.events(n)
 		_, r, err := l.run(ctx, s)
 		return r, err
@@ -114,7 +114,7 @@ func measureGenerator(ctx context.Context, l *lab) error {
 		if err != nil {
 			return err
 		}
-		l.figures.Generator, err = l.pace(ctx, "generator", settings{file: file}, known, 1.1)
+		l.figures.Generator, err = l.pace(ctx, "generator", settings{file: file}, known, 1.1, l.runs)
 		return err
 	})
 }
@@ -150,7 +150,7 @@ func (l *lab) each(ctx context.Context, workers int, how string, of func(*queryF
 			*figure = nil
 			s, err := l.of(ctx, q, workers)
 			if err == nil {
-				*figure, err = l.pace(ctx, what, s, known, share)
+				*figure, err = l.pace(ctx, what, s, known, share, l.runs)
 			}
 			return err
 		})
