@@ -41,6 +41,7 @@ type meter struct {
 	used      time.Duration // in this call, as far as measured
 	measuring bool          // since and thread belong to this call
 	since     time.Duration // CPU time of the thread at the last refill
+	at        time.Time     // of the last refill
 	thread    int
 	slices    uint // refilled so far
 
@@ -82,20 +83,22 @@ func (m *meter) refill(value uint64, depthLimit int64) (uint64, error) {
 	if m.slices++; m.slices%yieldEvery == 0 {
 		runtime.Gosched()
 	}
-	m.measuring, m.thread, m.since = true, unix.Gettid(), threadTime()
+	m.measuring, m.thread, m.since, m.at = true, unix.Gettid(), threadTime(), time.Now()
 	m.given = m.slice()
 	return rewrite.Meter(depth, m.given), nil
 }
 
 // elapsed is the CPU time since the last refill. Within a call it is measured. Over
 // several, the thread did other work between them: its time is an upper bound to what
-// the fuel says. On another thread only fuel says anything.
+// the fuel says. On another thread only fuel says anything. The scheduler may move the
+// goroutine just between the two questions, whose answers are of two threads then: no
+// more CPU time has passed than time.
 func (m *meter) elapsed(consumed float64) time.Duration {
 	estimate := time.Duration(consumed * m.nsPer)
 	if unix.Gettid() != m.thread {
 		return estimate
 	}
-	passed := threadTime() - m.since
+	passed := max(0, min(threadTime()-m.since, time.Since(m.at)))
 	switch {
 	case m.measuring:
 		estimate = passed
