@@ -6,10 +6,10 @@ import (
 )
 
 // Checkpoints sort, pack and hash what they keep, for seconds, while the job has rows to
-// deliver. Where processors are idle now and then, threads in the background do it: the
-// kernel runs them when no task wants to run. Where none is idle they would get nowhere,
-// and it is done where it is asked for, which takes its share like a task. It comes in
-// pieces, so that no more than one has to wait when the load rises.
+// deliver. Where processors are idle now and then, threads in the background do it, to which
+// the kernel prefers those of tasks. Where none is idle they would hardly get on, and it is
+// done where it is asked for, which takes its share like a task. It comes in pieces, so that
+// no more than one has to wait when the load rises.
 
 // background runs a piece of work, in the background if that is of use, and returns when
 // it has ended.
@@ -82,7 +82,7 @@ var processors = gauge{at: time.Now(), last: clocksNow()}
 
 const (
 	gaugeEvery = time.Second
-	leastIdle  = 0.1 // of the time of all
+	leastIdle  = 0.2 // of the time of all
 )
 
 func (g *gauge) idle() bool {

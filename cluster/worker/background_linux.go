@@ -12,12 +12,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stepBack has the kernel run the calling goroutine, and nothing else on its thread, when a
-// processor is idle. At worst it stays as it is.
+// behindTasks is how far a thread in the background steps back, as in nice(1): so far that
+// it hardly keeps a task from running, and still runs when all processors are busy, since
+// the collector waits for every thread.
+const behindTasks = 10
+
+// stepBack has the kernel prefer other threads to that of the calling goroutine, which is
+// its own from now on. At worst it stays as it is.
 func stepBack() {
 	runtime.LockOSThread()
-	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, 19) // by which clocksNow tells its time from that of tasks
-	_ = unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0)
+	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, behindTasks)
 }
 
 // roomBehindTasks has the runtime run more threads at once than there are processors.
