@@ -35,7 +35,7 @@ func TestTourOfJetStream(t *testing.T) {
 	store := t.TempDir()
 	args := []string{"run", "--quiet", "jetstream/job.yaml", "--store", store, "--set", "checkpoint.interval=200ms",
 		"--set", "operators.in.with.url=" + url, "--set", "operators.out.with.url=" + url}
-	orders := exec.CommandContext(t.Context(), demo, "-url", url, "-n", "4000", "-rate", "2000", "order")
+	orders := exec.CommandContext(t.Context(), demo, "-url", url, "-n", "4000", "-rate", "500", "order") // long enough for a slow start
 	if err := orders.Start(); err != nil {
 		t.Fatal(err)
 	}
