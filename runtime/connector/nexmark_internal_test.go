@@ -1,9 +1,14 @@
 package connector
 
 import (
+	"encoding/binary"
+	"fmt"
 	"hash/fnv"
 	"math"
+	"math/bits"
 	"math/rand/v2"
+	"regexp"
+	"strconv"
 	"testing"
 )
 
@@ -37,19 +42,32 @@ func TestNexmarkPrice(t *testing.T) {
 
 func TestNexmarkChannels(t *testing.T) {
 	channels := channelsOf(1)
+	url := regexp.MustCompile(`^https://www\.nexmark\.com/[a-z_]{3,4}/[a-z_]{3,4}/[a-z_]{3,4}/item\.htm\?query=1(&channel_id=[0-9]+)?$`)
+	out := make([]byte, 128)
 	ids := 0
-	for i, from := range []string{"\x06\x00Google", "\x08\x00Facebook", "\x05\x00Baidu", "\x05\x00Apple", "\x09\x00channel-0", "\x09\x00channel-1"} {
-		if got := string(channels[i][:len(from)]); got != from {
-			t.Errorf("channel %d begins with %q, want %q", i, got, from)
+	for i := range channels {
+		text := out[:channels[i].write(out, 0)]
+		n := 2 + int(binary.LittleEndian.Uint16(text))
+		channel, page := string(text[2:n]), string(text[n+2:])
+		want := "channel-" + strconv.Itoa(i-nexmarkHot)
+		if i < nexmarkHot {
+			want = []string{"Google", "Facebook", "Baidu", "Apple"}[i]
 		}
-	}
-	for _, c := range channels {
-		if c[channelSize-1] > channelSize-1 {
-			t.Fatalf("a channel has %d bytes", c[channelSize-1])
+		if channel != want {
+			t.Fatalf("channel %d is %q, want %q", i, channel, want)
 		}
-		if c[channelSize-1] > 75 {
-			ids++
+		parts := url.FindStringSubmatch(page)
+		if len(page) != int(binary.LittleEndian.Uint16(text[n:])) || parts == nil {
+			t.Fatalf("channel %d has the url %q", i, page)
 		}
+		if parts[1] == "" {
+			continue
+		}
+		id := int64(int32(bits.Reverse32(uint32(i - nexmarkHot))))
+		if want := fmt.Sprintf("&channel_id=%d", max(id, -id)); i < nexmarkHot || parts[1] != want {
+			t.Fatalf("channel %d has %q in its url", i, parts[1])
+		}
+		ids++
 	}
 	if ids < 8800 || ids > 9200 {
 		t.Errorf("%d cold channels have an id in their url, want 9 of 10", ids)

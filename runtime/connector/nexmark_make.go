@@ -28,7 +28,7 @@ type nexmarkMaker struct {
 	seed     uint64
 	extra    []byte
 	words    []byte
-	channels nexmarkChannels
+	channels []nexmarkChannel
 	prices   *nexmarkPrices
 	clock    *schedule
 }
@@ -49,7 +49,7 @@ const largestEvent = 1 << 10
 // add writes event n behind the others; out has the room, of largestEvent bytes.
 func (m *nexmarkMaker) add(out []byte, n int64) []byte {
 	q, r := n/m.turn, n%m.turn
-	d := draw{random: splitmix(mix(m.seed ^ uint64(n))), maker: m}
+	d := draw{random: splitmix(mix(m.seed ^ uint64(n))), maker: m, extras: uint64(n / extraPace)}
 	d.person = q*m.with.Persons + min(r, m.with.Persons-1)
 	d.auction = q*m.with.Auctions + min(max(r-m.with.Persons, -1), m.with.Auctions-1)
 	switch {
@@ -67,6 +67,12 @@ type draw struct {
 	maker   *nexmarkMaker
 	person  int64 // the last one there is, from 0
 	auction int64
+	extras  uint64 // the first place of those that its extra may begin at
+}
+
+// extra is that many letters. There are more than are there for what is cut short.
+func (d *draw) extra(random uint64) []byte {
+	return d.maker.extra[(d.extras+random%extraSpread)%extraPlaces:]
 }
 
 // anyPerson is one of those who came last, or come next.
@@ -101,15 +107,11 @@ func (d *draw) addBid(out []byte, n, timestamp int64) []byte {
 	r = d.random.next()
 	price := m.prices.price(uint32(r))
 	extra := bidShortest + below(uint32(r>>32), bidSpread)
-	place := d.random.next() % extraPlaces
+	letters := d.extra(d.random.next())
 
 	const texts = record.HeaderSize + bidTexts
 	const longest = bidShortest + bidSpread - 1
-	from := &m.channels[channel]
-	channelLen := int(from[channelSize-1])
-	size := bidTexts + channelLen + 2 + extra
-	head := (*[texts + channelSize]byte)(out[len(out) : len(out)+texts+channelSize])
-	binary.LittleEndian.PutUint64(head[0:], uint64(record.KeyAbsent)<<24|uint64(size)<<32)
+	head := (*[texts]byte)(out[len(out) : len(out)+texts])
 	binary.LittleEndian.PutUint64(head[8:], uint64(timestamp))
 	head[16] = nexmarkBid
 	binary.LittleEndian.PutUint64(head[17:], uint64(firstID+auction))
@@ -117,12 +119,14 @@ func (d *draw) addBid(out []byte, n, timestamp int64) []byte {
 	binary.LittleEndian.PutUint64(head[33:], price)
 	binary.LittleEndian.PutUint64(head[41:], uint64(timestamp))
 	binary.LittleEndian.PutUint64(head[49:], uint64(n))
-	*(*[channelSize]byte)(head[texts:]) = *from
-	at := len(out) + texts + channelLen
-	tail := (*[2 + longest]byte)(out[at : at+2+longest])
+	end := m.channels[channel].write(out[:cap(out)], len(out)+texts)
+	tail := (*[2 + longest]byte)(out[end : end+2+longest])
 	binary.LittleEndian.PutUint16(tail[0:], uint16(extra))
-	*(*[longest]byte)(tail[2:]) = *(*[longest]byte)(m.extra[place:])
-	return out[:len(out)+record.HeaderSize+size]
+	*(*[longest]byte)(tail[2:]) = *(*[longest]byte)(letters)
+	end += 2 + extra
+	size := end - len(out) - record.HeaderSize
+	binary.LittleEndian.PutUint64(head[0:], uint64(record.KeyAbsent)<<24|uint64(size)<<32)
+	return out[:end]
 }
 
 // bidTexts is where the texts of a bid begin.
@@ -236,6 +240,5 @@ func (d *draw) fill(size, wanted int) []byte {
 	if spread == 0 {
 		n = rest
 	}
-	place := int(r >> 32 % extraPlaces)
-	return d.maker.extra[place : place+n]
+	return d.extra(r >> 32)[:n]
 }

@@ -8,16 +8,18 @@ import (
 )
 
 const (
-	// Powers of two: at how many places of random text another can begin. Words are few
-	// enough to stay in the processor's cache.
+	// Powers of two: at how many places of random text another can begin.
 	extraPlaces = 1 << 20
 	wordPlaces  = 1 << 16
 	longestCut  = 600 // bytes
 
-	nexmarkHot  = 4      // channels, before the others in nexmarkChannels
+	// Of the places of extras those come next to one another that are next in number, so
+	// that the processor has them in its cache: a range that moves by one in so many events.
+	extraSpread = 1 << 15
+	extraPace   = 8
+
+	nexmarkHot  = 4      // channels, before the others
 	nexmarkCold = 10_000 // channels
-	// channelSize has room for what a bid has of its channel, and the length of that.
-	channelSize = 96
 )
 
 var (
@@ -74,39 +76,67 @@ func (s *splitmix) letters(text []byte, other byte) []byte {
 	return text
 }
 
-// nexmarkChannels are channel and url of every channel as they stand in a bid, and how
-// many bytes that is in the last of them.
-type nexmarkChannels [][channelSize]byte
+// nexmarkChannel is what the texts of a channel consist of that others have not. So little
+// of each is kept since half of all bids ask for any of ten thousand.
+type nexmarkChannel struct {
+	name    [12]byte // behind each is its length
+	nameLen uint8
+	path    [14]byte // the words of its url
+	pathLen uint8
+	id      [10]byte
+	idLen   uint8
+	fixed   uint8 // how much of urlEnd its url has
+}
 
-func channelsOf(random splitmix) nexmarkChannels {
-	channels := make(nexmarkChannels, nexmarkHot+nexmarkCold)
+const (
+	urlStart = "https://www.nexmark.com/"
+	urlEnd   = "/item.htm?query=1&channel_id="
+	unnamed  = len("/item.htm?query=1") // of urlEnd, where the channel has no id
+)
+
+func channelsOf(random splitmix) []nexmarkChannel {
+	channels := make([]nexmarkChannel, nexmarkHot+nexmarkCold)
 	for i := range channels {
+		c := &channels[i]
 		hasID, cold := false, i-nexmarkHot
-		b := append(channels[i][:0], 0, 0)
 		if cold < 0 {
-			b = append(b, hotChannels[i]...)
+			c.nameLen = uint8(copy(c.name[:], hotChannels[i]))
 		} else {
-			b = strconv.AppendInt(append(b, "channel-"...), int64(cold), 10)
+			c.nameLen = uint8(len(strconv.AppendInt(append(c.name[:0], "channel-"...), int64(cold), 10)))
 			hasID = below(uint32(random.next()), 10) > 0
 		}
-		binary.LittleEndian.PutUint16(b, uint16(len(b)-2))
-		url := len(b)
-		b = append(append(b, 0, 0), "https://www.nexmark.com"...)
-		for range 3 {
-			b = append(b, '/')
-			word := len(b)
-			b = b[:word+3+int(random.next()>>63)]
-			random.letters(b[word:], '_')
+		path := c.path[:0]
+		for i := range 3 {
+			if i > 0 {
+				path = append(path, '/')
+			}
+			word := len(path)
+			path = path[:word+3+int(random.next()>>63)]
+			random.letters(path[word:], '_')
 		}
-		b = append(b, "/item.htm?query=1"...)
+		c.pathLen, c.fixed = uint8(len(path)), uint8(unnamed)
 		if hasID {
 			id := int64(int32(bits.Reverse32(uint32(cold))))
-			b = strconv.AppendInt(append(b, "&channel_id="...), max(id, -id), 10)
+			c.fixed, c.idLen = uint8(len(urlEnd)), uint8(len(strconv.AppendInt(c.id[:0], max(id, -id), 10)))
 		}
-		binary.LittleEndian.PutUint16(b[url:], uint16(len(b)-url-2))
-		channels[i][channelSize-1] = byte(len(b))
 	}
 	return channels
+}
+
+// write writes channel and url as they stand in a bid to a place of out, and returns
+// where they end. It writes up to 16 bytes more.
+func (c *nexmarkChannel) write(out []byte, at int) (end int) {
+	binary.LittleEndian.PutUint16(out[at:], uint16(c.nameLen))
+	*(*[len(c.name)]byte)(out[at+2:]) = c.name
+	at += 2 + int(c.nameLen)
+	binary.LittleEndian.PutUint16(out[at:], uint16(len(urlStart))+uint16(c.pathLen)+uint16(c.fixed)+uint16(c.idLen))
+	at += 2 + copy(out[at+2:], urlStart)
+	*(*[len(c.path)]byte)(out[at:]) = c.path
+	at += int(c.pathLen)
+	copy(out[at:], urlEnd)
+	at += int(c.fixed)
+	*(*[len(c.id)]byte)(out[at:]) = c.id
+	return at + int(c.idLen)
 }
 
 // appendSized adds a text as events have it.
