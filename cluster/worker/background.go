@@ -1,28 +1,48 @@
 package worker
 
 import (
+	"runtime"
 	"sync"
 	"time"
+
+	"github.com/wasmill/wasmill/runtime/state"
 )
 
 // Checkpoints sort, pack and hash what they keep, for seconds, while the job has rows to
-// deliver. Where processors are idle now and then, threads in the background do it, to which
-// the kernel prefers those of tasks. Where none is idle they would hardly get on, and it is
-// done where it is asked for, which takes its share like a task. It comes in pieces, so that
-// no more than one has to wait when the load rises.
+// deliver. Where processors are idle now and then, it is done in pieces by a thread in the
+// background, which runs when no task's can. Where none is idle it would hardly get on, and
+// hold up the collector, which waits for every thread: there, and when a checkpoint is behind
+// its time, a piece is done where it is asked for, which takes its share like a task.
 
-// background runs a piece of work, in the background if that is of use, and returns when
-// it has ended.
-func background(piece func() error) error {
-	if !processors.idle() {
-		return piece()
+const (
+	// leastIdle of the processors' time lets checkpoints be written in the background.
+	leastIdle = 0.15
+	// shareOfInterval of the time between checkpoints is what one may then take. It is in
+	// time until it is headStart of that behind.
+	shareOfInterval = 2
+	headStart       = 0.1
+)
+
+// inTime returns what runs the pieces of a checkpoint.
+func inTime(machine *gauge, interval time.Duration) func() state.Runner {
+	return func() state.Runner {
+		began, most := time.Now(), float64(interval/shareOfInterval)
+		if !machine.idle(began) {
+			most = 0
+		}
+		return func(done float64, piece func() error) error {
+			if float64(time.Since(began)) > min(headStart+done, 1)*most {
+				return piece()
+			}
+			return inBackground(piece)
+		}
 	}
-	return inBackground(piece)
 }
 
 func inBackground(piece func() error) error {
-	t := threads.take()
-	defer threads.give(t)
+	all := threads()
+	t := <-all
+	defer func() { all <- t }()
 	done := make(chan error, 1)
 	t <- func() { done <- piece() }
 	return <-done
@@ -31,42 +51,27 @@ func inBackground(piece func() error) error {
 // thread is one in the background, which runs what it is given.
 type thread chan func()
 
-var threads pool
-
-// pool is of threads that have nothing to do. They are never ended: a process that was
-// started by one would end with it (see dieWithParent).
-type pool struct {
-	mu   sync.Mutex
-	idle []thread
-}
-
-func (p *pool) take() thread {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if n := len(p.idle); n > 0 {
-		t := p.idle[n-1]
-		p.idle = p.idle[:n-1]
-		return t
+// threads are those that have nothing to do: one for two processors, so that tasks keep
+// most of the caches. They are never ended: a process that was started by one would end
+// with it (see dieWithParent).
+var threads = sync.OnceValue(func() chan thread {
+	all := make(chan thread, max(1, runtime.GOMAXPROCS(0)/2))
+	for range cap(all) {
+		t := make(thread)
+		go func() {
+			stepBack()
+			for work := range t {
+				work()
+			}
+		}()
+		all <- t
 	}
 	roomBehindTasks()
-	t := make(thread)
-	go func() {
-		stepBack()
-		for work := range t {
-			work()
-		}
-	}()
-	return t
-}
+	return all
+})
 
-func (p *pool) give(t thread) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.idle = append(p.idle, t)
-}
-
-// gauge tells whether processors of this machine are idle now and then, by what was seen
-// in a second or more.
+// gauge tells whether processors of this machine are idle now and then, from one checkpoint
+// to the next.
 type gauge struct {
 	mu   sync.Mutex
 	at   time.Time
@@ -74,21 +79,18 @@ type gauge struct {
 	said bool
 }
 
-// clocks count the time of all processors since the machine was started. What runs in the
-// background does not keep them from being idle.
+// clocks count the time of all processors since the machine was started.
 type clocks struct{ idle, all time.Duration }
 
 var processors = gauge{at: time.Now(), last: clocksNow()}
 
-const (
-	gaugeEvery = time.Second
-	leastIdle  = 0.2 // of the time of all
-)
+// gaugeEvery is how long it looks at least: subtasks ask at about the same time.
+const gaugeEvery = 500 * time.Millisecond
 
-func (g *gauge) idle() bool {
+func (g *gauge) idle(now time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if now := time.Now(); now.Sub(g.at) >= gaugeEvery {
+	if now.Sub(g.at) >= gaugeEvery {
 		g.judge(clocksNow())
 		g.at = now
 	}

@@ -6,28 +6,22 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// behindTasks is how far a thread in the background steps back, as in nice(1): so far that
-// it hardly keeps a task from running, and still runs when all processors are busy, since
-// the collector waits for every thread.
-const behindTasks = 10
-
 // stepBack has the kernel prefer other threads to that of the calling goroutine, which is
-// its own from now on. At worst it stays as it is.
+// its own from now on. Unlike a low priority, this policy lets a task that wakes up run at
+// once. At worst the thread stays as it is.
 func stepBack() {
 	runtime.LockOSThread()
-	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, behindTasks)
+	_ = unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0)
 }
 
-// roomBehindTasks has the runtime run more threads at once than there are processors.
-// Otherwise it would hold tasks back while there is work in the background, whatever the
-// kernel prefers.
-var roomBehindTasks = sync.OnceFunc(func() { runtime.GOMAXPROCS(2 * runtime.GOMAXPROCS(0)) })
+// roomBehindTasks has Go run more threads at once than there are processors. Otherwise it
+// would hold tasks back while there is work in the background, whatever the kernel prefers.
+func roomBehindTasks() { runtime.GOMAXPROCS(2 * runtime.GOMAXPROCS(0)) }
 
 // clocksNow returns none where they can't be read: then no processor counts as idle.
 func clocksNow() (c clocks) {
@@ -44,7 +38,7 @@ func clocksNow() (c clocks) {
 		}
 		took := time.Duration(ticks) * (time.Second / 100)
 		c.all += took
-		if i == 2 || i == 4 || i == 5 { // nice, idle, and idle while a disk works
+		if i == 4 || i == 5 { // idle, and idle while a disk works
 			c.idle += took
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,12 +13,12 @@ import (
 
 func TestBackgroundStepsBack(t *testing.T) {
 	failed := errors.New("it failed")
-	var nice int
-	if err := inBackground(func() error { nice = niceHere(t); return failed }); !errors.Is(err, failed) {
+	behind := false
+	if err := inBackground(func() error { behind = stoodBack(t); return failed }); !errors.Is(err, failed) {
 		t.Errorf("it returned %v", err)
 	}
-	if nice != behindTasks {
-		t.Errorf("work in the background is at %d, not %d", nice, behindTasks)
+	if !behind {
+		t.Error("work in the background runs like a task")
 	}
 
 	// Threads that begin now must not have it from one in the background.
@@ -30,7 +31,7 @@ func TestBackgroundStepsBack(t *testing.T) {
 			defer runtime.UnlockOSThread()
 			started.Done()
 			started.Wait()
-			if n := niceHere(t); n == behindTasks {
+			if stoodBack(t) {
 				t.Error("a thread for tasks is in the background")
 			}
 		})
@@ -38,30 +39,67 @@ func TestBackgroundStepsBack(t *testing.T) {
 	ended.Wait()
 }
 
-func TestBackgroundUsesThreadsAgain(t *testing.T) {
-	const jobs = 8
+func TestBackgroundIsSmall(t *testing.T) {
+	var now, most atomic.Int32
+	var ended sync.WaitGroup
 	for range 100 {
-		var all, ended sync.WaitGroup
-		all.Add(jobs)
-		for range jobs {
-			ended.Go(func() {
-				_ = inBackground(func() error { all.Done(); all.Wait(); return nil })
+		ended.Go(func() {
+			_ = inBackground(func() error {
+				for n := now.Add(1); ; {
+					if m := most.Load(); n <= m || most.CompareAndSwap(m, n) {
+						break
+					}
+				}
+				runtime.Gosched()
+				now.Add(-1)
+				return nil
 			})
-		}
-		ended.Wait()
+		})
 	}
-	if n := len(threads.idle); n > jobs {
-		t.Errorf("there are %d threads for %d pieces at a time", n, jobs)
+	ended.Wait()
+	if n := int(most.Load()); n > cap(threads()) || len(threads()) != cap(threads()) {
+		t.Errorf("%d ran at once, and %d of %d threads are left", n, len(threads()), cap(threads()))
 	}
 }
 
-func niceHere(t *testing.T) int {
+func TestBackgroundEndsInTime(t *testing.T) {
+	busy := gauge{at: time.Now().Add(time.Hour)}
+	idle := gauge{at: busy.at, said: true}
+	for name, c := range map[string]struct {
+		machine    *gauge
+		interval   time.Duration
+		done       float64
+		background bool
+	}{
+		"at once":                {&idle, time.Hour, 0, true},
+		"no processor is idle":   {&busy, time.Hour, 0, false},
+		"there is no interval":   {&idle, 0, 0, false},
+		"it should all be done":  {&idle, 1, 0.99, false},
+		"it is behind its time":  {&idle, 1, 0, false},
+		"there is a lot of time": {&idle, time.Hour, 0.5, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run := inTime(c.machine, c.interval)()
+			if err := run(c.done, func() error {
+				if got := stoodBack(t); got != c.background {
+					t.Errorf("in the background: %v", got)
+				}
+				return nil
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func stoodBack(t *testing.T) bool {
 	t.Helper()
-	below20, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	attr, err := unix.SchedGetAttr(0, 0)
 	if err != nil {
 		t.Error(err)
+		return false
 	}
-	return 20 - below20
+	return attr.Policy == unix.SCHED_IDLE
 }
 
 func TestIdleProcessors(t *testing.T) {

@@ -2,7 +2,7 @@
 
 package worker
 
-// Here threads have no priority of their own, and no processor counts as idle.
+// Here threads have no policy of their own, and no processor counts as idle.
 
 func clocksNow() clocks { return clocks{} }
 

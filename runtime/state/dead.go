@@ -56,14 +56,60 @@ func (l *deadLog) forget(upTo uint32) {
 	l.blocks = keep
 }
 
-// entry reads the entry at a place of the block and moves on; it has the form of one in
-// memory, without flags and value.
-func (b *deadBlock) entry(at *int, m *Memory) (part uint32, entry []byte) {
-	part = binary.NativeEndian.Uint32(b.bytes[*at:])
-	lens := binary.NativeEndian.Uint32(b.bytes[*at+4:])
-	names := b.bytes[*at+8:][:lens&0xffff+lens>>16]
-	*at += 8 + len(names)
-	entry = make([]byte, m.parts[part].Load().head, maxEntryHead+len(names))
-	binary.NativeEndian.PutUint32(entry[entryLens:], lens)
-	return part, append(entry, names...)
+// entry is the one at a place of the block: the lengths of key and subkey, and both.
+func (b *deadBlock) entry(at int) (lens uint32, names []byte) {
+	lens = binary.NativeEndian.Uint32(b.bytes[at+4:])
+	return lens, b.bytes[at+8:][:lens&0xffff+lens>>16]
+}
+
+// deadIndex says where in some blocks the entries of each part are.
+type deadIndex struct {
+	places []deadPlace // by part
+	ends   []uint32    // of a part's among places, by its number
+}
+
+type deadPlace struct{ block, at uint32 }
+
+func (x *deadIndex) of(part uint32) []deadPlace {
+	if part == 0 {
+		return x.places[:x.ends[0]]
+	}
+	return x.places[x.ends[part-1]:x.ends[part]]
+}
+
+// blocksAtOnce are indexed in a piece: 1 MiB.
+const blocksAtOnce = 16
+
+// indexDead counts what each of so many parts has, then deals it out.
+func indexDead(blocks []deadBlock, parts int, background Runner) (*deadIndex, error) {
+	x := &deadIndex{ends: make([]uint32, parts+1)}
+	each := func(do func(part uint32, at deadPlace)) error {
+		for first := 0; first < len(blocks); first += blocksAtOnce {
+			if err := background(0, func() error {
+				for i := first; i < min(first+blocksAtOnce, len(blocks)); i++ {
+					for at := 0; at < len(blocks[i].bytes); {
+						do(binary.NativeEndian.Uint32(blocks[i].bytes[at:]), deadPlace{uint32(i), uint32(at)})
+						_, names := blocks[i].entry(at)
+						at += 8 + len(names)
+					}
+				}
+				return nil
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := each(func(part uint32, _ deadPlace) { x.ends[part+1]++ }); err != nil {
+		return nil, err
+	}
+	for p := range parts {
+		x.ends[p+1] += x.ends[p]
+	}
+	x.places = make([]deadPlace, x.ends[parts])
+	// The beginning of each part moves to its end.
+	return x, each(func(part uint32, at deadPlace) {
+		x.places[x.ends[part]] = at
+		x.ends[part]++
+	})
 }

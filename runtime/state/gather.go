@@ -30,6 +30,20 @@ func (g *gathering) reset(p *part) {
 func (g *gathering) add(entry []byte) {
 	at := len(g.bytes)
 	g.bytes = append(g.bytes, entry...)
+	g.place(at)
+}
+
+// addDead adds one that is gone, of which only the names are left.
+func (g *gathering) addDead(lens uint32, names []byte) {
+	at := len(g.bytes)
+	g.bytes = append(g.bytes, make([]byte, g.part.head)...)
+	binary.NativeEndian.PutUint32(g.bytes[at+entryLens:], lens)
+	g.bytes = append(g.bytes, names...)
+	g.place(at)
+}
+
+// place notes the entry that begins there, the last one.
+func (g *gathering) place(at int) {
 	for len(g.bytes)&7 != 0 {
 		g.bytes = append(g.bytes, 0)
 	}

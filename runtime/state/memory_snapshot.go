@@ -136,13 +136,13 @@ func (s *memorySnapshot) Write(w io.Writer) (info RunInfo, err error) {
 		return RunInfo{}, errors.New("write snapshot: it is closed")
 	}
 	m := s.memory
-	inBackground := m.options.Background
-	if inBackground == nil {
-		inBackground = func(piece func() error) error { return piece() }
+	background := Runner(func(_ float64, piece func() error) error { return piece() })
+	if m.options.Background != nil {
+		background = m.options.Background()
 	}
 	run := newRunWriter(w, m.options.Tables, s.checkpoint, s.since.checkpoint)
-	var dead map[uint32][][]byte
-	if err := inBackground(func() error { dead = s.deadByPart(); return nil }); err != nil {
+	dead, err := indexDead(s.dead, len(m.parts), background)
+	if err != nil {
 		return RunInfo{}, err
 	}
 	var g gathering
@@ -158,22 +158,24 @@ func (s *memorySnapshot) Write(w io.Writer) (info RunInfo, err error) {
 		if p == nil {
 			continue
 		}
-		if err := inBackground(func() error { return s.writePart(run, &g, far, p, dead[uint32(i)]) }); err != nil {
+		done := float64(n) / float64(len(m.parts))
+		if err := background(done, func() error { return s.writePart(run, &g, far, p, dead) }); err != nil {
 			return RunInfo{}, err
 		}
 	}
 	return run.close()
 }
 
-func (s *memorySnapshot) writePart(run *runWriter, g *gathering, far *farValues, p *part, dead [][]byte) error {
+func (s *memorySnapshot) writePart(run *runWriter, g *gathering, far *farValues, p *part, dead *deadIndex) error {
 	g.reset(p)
 	if p.written.Load() > s.since.epoch {
 		s.gather(g, p)
 	}
 	s.walked[p.index].Store(true)
 	s.takeCopies(g, p)
-	for _, d := range dead {
-		g.add(d)
+	for _, d := range dead.of(p.index) {
+		lens, names := s.dead[d.block].entry(int(d.at))
+		g.addDead(lens, names)
 	}
 	g.sort()
 	return s.writeGathered(run, g, far)
@@ -269,16 +271,4 @@ func (s *memorySnapshot) takeCopies(g *gathering, p *part) {
 		g.add(copies[:size])
 		copies = copies[size:]
 	}
-}
-
-// deadByPart shares the log of what is gone out to the parts, in the form of entries.
-func (s *memorySnapshot) deadByPart() map[uint32][][]byte {
-	parts := map[uint32][][]byte{}
-	for _, b := range s.dead {
-		for at := 0; at < len(b.bytes); {
-			part, entry := b.entry(&at, s.memory)
-			parts[part] = append(parts[part], entry)
-		}
-	}
-	return parts
 }

@@ -65,10 +65,14 @@ type Options struct {
 	// Cache is how many bytes of RAM a disk backend takes, unless its names need more.
 	// 0: 256 MiB.
 	Cache int64
-	// Background runs a piece of the writing of a snapshot, some ms long, and returns
-	// when it has ended: not beside the owner if that can be helped. nil: just so.
-	Background func(piece func() error) error
+	// Background is asked once for each snapshot that is written for what runs its pieces:
+	// not beside the owner if that can be helped. nil: they are just run.
+	Background func() Runner
 }
+
+// Runner runs a piece of work, some ms long, and returns when it has ended. It is told
+// how much of the whole is done, from 0 to 1.
+type Runner func(done float64, piece func() error) error
 
 // EntryOverhead is what an entry counts for besides its key, subkey and value, in bytes.
 const EntryOverhead = 32
