@@ -62,7 +62,7 @@ func (l *lab) memory(ctx context.Context, q trial.Query, backend string) (*memor
 	}
 	m := &memory{taken: l.taken(memoryInterval)}
 	_, r, err := l.run(ctx, settings{
-		file: l.JobFile(q), source: l.events(l.memoryEvents), interval: memoryInterval,
+		file: l.JobFile(q), source: l.events(l.memoryEvents, 0), interval: memoryInterval,
 		args: append(plan.WithDiscard(), plan.WithBackend(backend)...),
 	})
 	if err != nil {

@@ -48,7 +48,7 @@ func (l *lab) pace(ctx context.Context, what string, s settings, known *paced, s
 		first = max(first, int64(share*known.perSecond()*l.atLeast.Seconds()))
 	}
 	p.Runs, err = repeat(first, runs, l.atLeast, func(n int64) (*run, error) {
-		s.source = l.events(n)
+		s.source = l.events(n, s.rate)
 		_, r, err := l.run(ctx, s)
 		return r, err
 	})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -52,6 +53,7 @@ type report struct {
 type settings struct {
 	file    string // of the job
 	source  string // `with` of the source
+	rate    int64  // events per second of their time, if not the usual one
 	args    []string
 	files   bool // it writes files, which are gone behind it
 	workers int
@@ -178,7 +180,9 @@ func readCheckpoints(list []byte) (seconds []float64, err error) {
 const parallelism = 2
 
 // events is `with` of a source that gives out so many as fast as it can.
-func (l *lab) events(n int64) string { return fmt.Sprintf("{events: %d, rate: %d}", n, l.rate) }
+func (l *lab) events(n, rate int64) string {
+	return fmt.Sprintf("{events: %d, rate: %d}", n, cmp.Or(rate, l.rate))
+}
 
 // of are the settings of a query whose rows go nowhere; but those of q10, which is about
 // files, go into some.
