@@ -159,7 +159,7 @@ func (p *process) killAll(t *testing.T) {
 	for _, pid := range all {
 		kill(t, pid)
 	}
-	p.wait(t, 30*time.Second)
+	p.wait(t, atLongest)
 	for _, pid := range all[1:] {
 		waitUntil(t, "no process is left", func() bool { return gone(pid) })
 	}

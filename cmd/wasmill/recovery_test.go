@@ -169,10 +169,10 @@ func TestARunGoesOnFromTheLatestCheckpoint(t *testing.T) {
 	p := start(t, job, store, "--workers", "2")
 	waitUntil(t, "three checkpoints complete", func() bool { return p.completed() >= 3 })
 	signalTo(t, p.cmd.Process.Pid, syscall.SIGKILL)
-	p.wait(t, 30*time.Second)
+	p.wait(t, atLongest)
 
 	refused := start(t, job, store)
-	if code := refused.wait(t, 30*time.Second); code != exitRefused || !strings.Contains(refused.stderr.String(), "say --from latest") {
+	if code := refused.wait(t, atLongest); code != exitRefused || !strings.Contains(refused.stderr.String(), "say --from latest") {
 		t.Errorf("exit code %d, want %d:\n%s", code, exitRefused, refused.stderr)
 	}
 	again := start(t, job, store, "--from", "latest")

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -59,7 +58,7 @@ func TestAReaderThatGoesFailsTheJob(t *testing.T) {
 			out := t.TempDir()
 			p, r := startPiped(t, out, args...)
 			r.Close()
-			if code := p.wait(t, 30*time.Second); code != exitFailed {
+			if code := p.wait(t, atLongest); code != exitFailed {
 				t.Errorf("exit code %d, want %d", code, exitFailed)
 			}
 			if says := "write stdout: broken pipe (whoever read it has gone)"; !strings.Contains(p.stderr.String(), says) {
@@ -80,7 +79,7 @@ func TestCtrlCWhileNobodyReads(t *testing.T) {
 			p, r := startPiped(t, out, args...)
 			waitUntil(t, "the pipe is full", func() bool { return !hasRoom(t, p) })
 			signalTo(t, p.cmd.Process.Pid, syscall.SIGINT)
-			if code := p.wait(t, 30*time.Second); code != exitInterrupted {
+			if code := p.wait(t, atLongest); code != exitInterrupted {
 				t.Errorf("exit code %d, want %d:\n%s", code, exitInterrupted, p.stderr)
 			}
 			if left := append(matches(t, out, "*"), matches(t, out, ".*part*")...); len(left) > 0 {
@@ -120,7 +119,7 @@ operators:
 		t.Fatal(err)
 	}
 	second := start(t, job, t.TempDir())
-	if code := second.wait(t, 30*time.Second); code != exitFailed {
+	if code := second.wait(t, atLongest); code != exitFailed {
 		t.Errorf("the second ends with %d, want %d", code, exitFailed)
 	}
 	if says := "another run writes to this folder"; !strings.Contains(second.stderr.String(), says) {
@@ -132,7 +131,7 @@ operators:
 		}
 	}
 	signalTo(t, first.cmd.Process.Pid, syscall.SIGINT)
-	if code := first.wait(t, 30*time.Second); code != exitInterrupted {
+	if code := first.wait(t, atLongest); code != exitInterrupted {
 		t.Errorf("the first ends with %d, want %d:\n%s", code, exitInterrupted, first.stderr)
 	}
 }

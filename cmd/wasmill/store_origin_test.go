@@ -43,7 +43,7 @@ func TestStartFromAnotherJob(t *testing.T) {
 			p := start(t, job, c.store, "--from", c.from)
 			p.stderr.waitFor(t, "to=running")
 			signalTo(t, p.cmd.Process.Pid, syscall.SIGKILL)
-			p.wait(t, 30*time.Second)
+			p.wait(t, atLongest)
 			killed(t, job, c.store, 2, "--from", "latest")
 			p = start(t, job, c.store, "--from", "latest")
 			if code := p.wait(t, time.Minute); code != exitDone {

@@ -96,7 +96,7 @@ func killed(t *testing.T, job, store string, checkpoints int, args ...string) *p
 	p := start(t, job, store, args...)
 	waitUntil(t, "checkpoints complete", func() bool { return p.completed() >= checkpoints || p.over() })
 	signalTo(t, p.cmd.Process.Pid, syscall.SIGKILL)
-	p.wait(t, 30*time.Second)
+	p.wait(t, atLongest)
 	return p
 }
 
@@ -143,7 +143,7 @@ func TestARunGoesOnFromABucket(t *testing.T) {
 	}
 	waitUntil(t, "checkpoints complete", func() bool { return p.completed() >= 3 })
 	signalTo(t, p.cmd.Process.Pid, syscall.SIGKILL)
-	p.wait(t, 30*time.Second)
+	p.wait(t, atLongest)
 	again := start(t, job, url, "--workers", "2", "--from", "latest")
 	if code := again.wait(t, time.Minute); code != exitDone {
 		t.Fatalf("exit code %d:\n%s", code, again.stderr)
@@ -224,7 +224,7 @@ func TestNoSoundCheckpointIsRefused(t *testing.T) {
 	}
 	before := namesOf(t, store, "")
 	p := start(t, job, url, "--from", "latest")
-	code, text := p.wait(t, 30*time.Second), p.stderr.String()
+	code, text := p.wait(t, atLongest), p.stderr.String()
 	if code != exitRefused || !strings.Contains(text, "--from none") || !strings.Contains(text, "object not found") {
 		t.Errorf("exit code %d, want %d:\n%s", code, exitRefused, text)
 	}
@@ -250,7 +250,7 @@ checkpoint: {interval: 10ms, retain: {count: 2}}`
 				return p.completed() >= 60 || p.over()
 			})
 			signalTo(t, p.cmd.Process.Pid, syscall.SIGTERM)
-			if code := p.wait(t, 30*time.Second); code != exitInterrupted {
+			if code := p.wait(t, atLongest); code != exitInterrupted {
 				t.Fatalf("exit code %d:\n%s", code, p.stderr)
 			}
 			// Two packs each: of those retained, those that they build on, and those in flight.
@@ -307,7 +307,7 @@ restart: none`, c.retain)
 			p := start(t, job, url, "--workers", "2")
 			waitUntil(t, "checkpoints complete", func() bool { return p.completed() >= 3 || p.over() })
 			c.strike(t, p)
-			if code := p.wait(t, 30*time.Second); code != c.code {
+			if code := p.wait(t, atLongest); code != c.code {
 				t.Fatalf("exit code %d, want %d:\n%s", code, c.code, p.stderr)
 			}
 			store := opened(t, url)

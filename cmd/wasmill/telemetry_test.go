@@ -7,7 +7,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 func TestMetricsAreServedWhileAJobRuns(t *testing.T) {
@@ -39,5 +38,5 @@ func TestMetricsAreServedWhileAJobRuns(t *testing.T) {
 		}
 	}
 	signalTo(t, p.cmd.Process.Pid, syscall.SIGINT)
-	p.wait(t, 30*time.Second)
+	p.wait(t, atLongest)
 }

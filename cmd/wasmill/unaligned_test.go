@@ -98,7 +98,7 @@ func TestUnalignedCheckpointsKeepWhatIsInFlight(t *testing.T) {
 					break
 				}
 				signalTo(t, p.cmd.Process.Pid, syscall.SIGKILL)
-				p.wait(t, 30*time.Second)
+				p.wait(t, atLongest)
 				if strikes == 0 {
 					refusesAnotherShape(t, job, store)
 				}
@@ -126,7 +126,7 @@ func refusesAnotherShape(t *testing.T, job, store string) {
 		{[]string{"--set", "operators.slow.inputs[0].by=rebalance", "--set", "operators.out.inputs[0].by=key"}, "checkpoint.alignment=aligned"},
 	} {
 		p := start(t, job, store, append([]string{"--from", "latest"}, change.flags...)...)
-		code, said := p.wait(t, 30*time.Second), p.stderr.String()
+		code, said := p.wait(t, atLongest), p.stderr.String()
 		if code != exitRefused || !strings.Contains(said, "is unaligned") || !strings.Contains(said, change.hint) {
 			t.Errorf("%v: exit code %d, want %d:\n%s", change.flags, code, exitRefused, said)
 		}
