@@ -239,10 +239,10 @@ func (l *valueLog) seal() error {
 }
 
 // layOut is where a record goes that follows what ends there. Small ones do not cross
-// pages: each is one read.
+// pages: each is one read; nor does the head of any.
 func layOut(end int64, length int) (at, next int64) {
 	size := int64(onDisk(length))
-	if left := pageSize - end&(pageSize-1); size > left && size <= pageSize/2 {
+	if left := pageSize - end&(pageSize-1); left < diskHead || size > left && size <= pageSize/2 {
 		end += left
 	}
 	return end, end + size

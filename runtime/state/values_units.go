@@ -139,25 +139,35 @@ func (l *valueLog) clean(u uint32) error {
 	if err := l.file.readUnit(b, first, unit.cached); err != nil {
 		return err
 	}
+	if err := eachOnDisk(b, func(at, length int) error {
+		hash, part := binary.NativeEndian.Uint64(b[at+diskHash:]), binary.NativeEndian.Uint32(b[at+diskPart:])
+		disk := uint64(length)<<placeBits | uint64(first+int64(at))>>3
+		return l.move(part, hash, disk, b[at+diskHead:][:length])
+	}); err != nil {
+		return err
+	}
+	if l.units[u].live != 0 {
+		return fmt.Errorf("clean state: %d bytes of a unit are nobody's", l.units[u].live)
+	}
+	l.retire(u)
+	return nil
+}
+
+// eachOnDisk finds the records of a unit as layOut has laid them out.
+func eachOnDisk(b []byte, do func(at, length int) error) error {
 	for at := 0; at+diskHead <= len(b); {
 		length := int(binary.NativeEndian.Uint32(b[at+diskLen:]))
 		if length == 0 {
 			at = (at + pageSize) &^ (pageSize - 1)
 			continue
 		}
-		hash, part := binary.NativeEndian.Uint64(b[at+diskHash:]), binary.NativeEndian.Uint32(b[at+diskPart:])
-		disk := uint64(length)<<placeBits | uint64(first+int64(at))>>3
-		if err := l.move(part, hash, disk, b[at+diskHead:][:length]); err != nil {
+		if err := do(at, length); err != nil {
 			return err
 		}
 		if at += onDisk(length); pageSize-at&(pageSize-1) < diskHead {
 			at = (at + pageSize - 1) &^ (pageSize - 1)
 		}
 	}
-	if l.units[u].live != 0 {
-		return fmt.Errorf("clean state: %d bytes of a unit are nobody's", l.units[u].live)
-	}
-	l.retire(u)
 	return nil
 }
 
