@@ -51,9 +51,9 @@ func inBackground(piece func() error) error {
 // thread is one in the background, which runs what it is given.
 type thread chan func()
 
-// threads are those that have nothing to do: one for two processors, so that tasks keep
-// most of the caches. They are never ended: a process that was started by one would end
-// with it (see dieWithParent).
+// threads are those that have nothing to do: one for two processors, the rest of which is
+// left to tasks. They are never ended: a process that was started by one would end with it
+// (see dieWithParent).
 var threads = sync.OnceValue(func() chan thread {
 	all := make(chan thread, max(1, runtime.GOMAXPROCS(0)/2))
 	for range cap(all) {
