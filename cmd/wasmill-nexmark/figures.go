@@ -22,13 +22,13 @@ type figures struct {
 
 // queryFigures are a query's; what is nil was not measured.
 type queryFigures struct {
-	Check          *checked           `json:"check,omitempty"`
-	CheckRevision  string             `json:"checkRevision,omitempty"`
-	Pace           *paced             `json:"pace,omitempty"`
-	Workers        *paced             `json:"workers,omitempty"` // over NATS
-	Latency        *latency           `json:"latency,omitempty"`
-	WorkersLatency *latency           `json:"workersLatency,omitempty"`
-	Memory         map[string]*memory `json:"memory,omitempty"` // by backend
+	Check          *checked          `json:"check,omitempty"`
+	CheckRevision  string            `json:"checkRevision,omitempty"`
+	Pace           *paced            `json:"pace,omitempty"`
+	Workers        *paced            `json:"workers,omitempty"` // over NATS
+	Latency        *latency          `json:"latency,omitempty"`
+	WorkersLatency *latency          `json:"workersLatency,omitempty"`
+	Memory         map[string]*paced `json:"memory,omitempty"` // by backend
 }
 
 // taken is when a figure was measured, of which revision of the tree, and with a

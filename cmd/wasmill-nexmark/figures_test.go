@@ -30,12 +30,17 @@ func printed(t *testing.T, f *figures) string {
 }
 
 func TestTables(t *testing.T) {
+	peaks := []run{
+		{Events: 20e6, CPUSeconds: 100, PeakRSSBytes: 3 << 30},
+		{Events: 20e6, CPUSeconds: 80, PeakRSSBytes: 5 << 30},
+		{Events: 20e6, CPUSeconds: 125, PeakRSSBytes: 2 << 30},
+	}
 	f := &figures{Generator: pace(5000), Queries: map[string]*queryFigures{
 		"q0":    {Pace: pace(1000, 1820, 4500), Workers: pace(273), Latency: &latency{Rate: 900_000, BufferTimeout: "the default", Runs: []percentiles{{Rows: 900, P50: 4, P99: 12}, {Rows: 900, P50: 4, P99: 21}, {Rows: 900, P50: 4, P99: 13}}}},
 		"q2":    {Pace: pace(450), Workers: pace(300)},
 		"q5":    {Latency: &latency{Rate: 900_000, BufferTimeout: "5ms", Runs: []percentiles{{Rows: 100, P50: 4, P99: 12, Max: 30}, {Rows: 99, P50: 4, P99: 19, Max: 24}, {Rows: 120, P50: 4, P99: 21, Max: 40}}}},
 		"q0-go": {Pace: pace(728)},
-		"q4":    {Memory: map[string]*memory{"disk": {Run: run{Events: 20e6, CPUSeconds: 100, PeakRSSBytes: 5 << 30}}, "memory": {Run: run{Events: 20e6, CPUSeconds: 100, PeakRSSBytes: 5 << 30}}}},
+		"q4":    {Memory: map[string]*paced{"disk": {Runs: peaks}, "memory": {Runs: peaks}}},
 		"q9":    {Check: &checked{Trials: 16, Failures: []string{"run q9 at 1: compare rows: 1 of 2 are missing"}}},
 	}}
 	text := printed(t, f)
@@ -51,7 +56,7 @@ func TestTables(t *testing.T) {
 		"Runs of each latency: 3; `bufferTimeout`: q0 the default, q5 5ms.\n",
 		"| q4 | disk | 20 M | **5.00 GiB** | 4.00 GiB | 200 |\n",
 		"| q4 | memory | 20 M | 5.00 GiB | 8.00 GiB | 200 |\n",
-		"Runs of each memory: 1.\n",
+		"Runs of each memory: 3.\n",
 		"Of 16 runs of 1 queries, 15 gave the right rows.\n",
 		"Missed:\n\n- generator: 5.00 M, the bar is 6.00 M events/s per core\n- q2: 2.0, the bar is 4 × Flink\n- q2 over NATS: 1.3, the bar is 1.5 × Flink\n- p99 latency of q5:",
 		"- memory of q4 with disk: 5.00 GiB, the bar is 4.00 GiB\n- run q9 at 1: compare rows: 1 of 2 are missing\n\nNot measured:\n\n- check: all but q9\n",
@@ -72,9 +77,9 @@ func complete(times float64) *figures {
 		f.Queries[name].Latency = &latency{Runs: []percentiles{{Rows: 900, P99: 20}}}
 	}
 	for _, name := range memoryQueries {
-		f.Queries[name].Memory = map[string]*memory{}
+		f.Queries[name].Memory = map[string]*paced{}
 		for _, b := range backends {
-			f.Queries[name].Memory[b.name] = &memory{Run: run{Events: memoryBarEvents, PeakRSSBytes: int64(b.bar)}}
+			f.Queries[name].Memory[b.name] = &paced{Runs: []run{{Events: memoryBarEvents + 1, PeakRSSBytes: 1}, {Events: memoryBarEvents, PeakRSSBytes: int64(b.bar)}}}
 		}
 	}
 	return f
@@ -107,7 +112,7 @@ func TestMissed(t *testing.T) {
 			}
 		}, []string{without, "- latency: all but q0\n"}, []string{met}},
 		{"no memory", 9, func(f *figures) { delete(f.Queries["q20"].Memory, "disk") }, []string{without, "- memory over 20 M events, backend disk: q20\n"}, []string{met}},
-		{"memory of fewer events", 9, func(f *figures) { f.Queries["q4"].Memory["memory"].Run.Events-- }, []string{without, "- memory over 20 M events, backend memory: q4\n"}, []string{met}},
+		{"memory of fewer events", 9, func(f *figures) { f.Queries["q4"].Memory["memory"].Runs[1].Events-- }, []string{without, "- memory over 20 M events, backend memory: q4\n"}, []string{met}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := complete(c.times)
@@ -136,7 +141,7 @@ func TestOrigin(t *testing.T) {
 		p, m := pace(6000), pace(6000)
 		p.taken, m.taken = first, second
 		return &figures{Generator: p, Queries: map[string]*queryFigures{"q4": {
-			Workers: m, Memory: map[string]*memory{"disk": {taken: third}},
+			Workers: m, Memory: map[string]*paced{"disk": {taken: third, Runs: []run{{}}}},
 			Check: &checked{At: third.At}, CheckRevision: third.Revision,
 		}}}
 	}

@@ -8,12 +8,6 @@ import (
 	"github.com/wasmill/wasmill/cmd/wasmill-nexmark/trial"
 )
 
-// memory is a run whose memory counts.
-type memory struct {
-	taken
-	Run run `json:"run"`
-}
-
 // memoryQueries are those with a bar: their state grows with the events.
 var memoryQueries = []string{"q4", "q9", "q16", "q18", "q20"}
 
@@ -30,12 +24,12 @@ const (
 	memoryInterval = time.Second
 )
 
-// measureMemory takes one run of each: what it is after hardly differs between runs.
+// measureMemory makes runs of so many events, however long they last.
 func measureMemory(ctx context.Context, l *lab) error {
 	for _, q := range l.asked(memoryQueries) {
 		f := l.figures.of(q)
 		if f.Memory == nil {
-			f.Memory = map[string]*memory{}
+			f.Memory = map[string]*paced{}
 		}
 		for _, b := range backends {
 			delete(f.Memory, b.name)
@@ -55,26 +49,28 @@ func measureMemory(ctx context.Context, l *lab) error {
 	return nil
 }
 
-func (l *lab) memory(ctx context.Context, q trial.Query, backend string) (*memory, error) {
+func (l *lab) memory(ctx context.Context, q trial.Query, backend string) (*paced, error) {
 	plan, err := l.Plan(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	m := &memory{taken: l.taken(memoryInterval)}
-	_, r, err := l.run(ctx, settings{
-		file: l.JobFile(q), source: l.events(l.memoryEvents, 0), interval: memoryInterval,
-		args: append(plan.WithDiscard(), plan.WithBackend(backend)...),
-	})
-	if err != nil {
-		return nil, err
+	m := &paced{taken: l.taken(memoryInterval)}
+	for range l.runs {
+		_, r, err := l.run(ctx, settings{
+			file: l.JobFile(q), source: l.events(l.memoryEvents, 0), interval: memoryInterval,
+			args: append(plan.WithDiscard(), plan.WithBackend(backend)...),
+		})
+		if err != nil {
+			return nil, err
+		}
+		if r.Events != l.memoryEvents {
+			return nil, fmt.Errorf("count events: %d of %d were made", r.Events, l.memoryEvents)
+		}
+		if err := r.checkpointed("-memory-events"); err != nil {
+			return nil, err
+		}
+		m.Runs = append(m.Runs, *r)
 	}
-	if r.Events != l.memoryEvents {
-		return nil, fmt.Errorf("count events: %d of %d were made", r.Events, l.memoryEvents)
-	}
-	if err := r.checkpointed("-memory-events"); err != nil {
-		return nil, err
-	}
-	m.Run = *r
-	l.say("%s with %s: %.2f GiB, %.0f s", q.Name, backend, float64(r.PeakRSSBytes)/(1<<30), r.Seconds)
+	l.say("%s with %s: %s", q.Name, backend, gib(m.greatestPeak()))
 	return m, nil
 }

@@ -32,7 +32,7 @@ func readOptions(flags *flag.FlagSet, args []string) (o options, err error) {
 	}
 	flags.StringVar(&only, "only", "", "expression that the whole names of the queries match; all if empty")
 	flags.StringVar(&wanted, "phases", strings.Join(names, ","), "what to do")
-	flags.IntVar(&o.runs, "runs", 3, "runs of each measurement but that of memory; their median counts")
+	flags.IntVar(&o.runs, "runs", 3, "runs of each measurement; their median counts, of memory the greatest")
 	flags.DurationVar(&o.atLeast, "for", 20*time.Second, "how long each run lasts at least")
 	flags.DurationVar(&o.latencyFor, "latency-for", time.Minute, "how long each run lasts that latencies are taken from")
 	flags.Int64Var(&o.rate, "rate", 100_000, "events per second of event time")

@@ -140,7 +140,7 @@ func (f *figures) memoriesTaken() (m method) {
 	for _, name := range memoryQueries {
 		if q := f.Queries[name]; q != nil {
 			for _, backend := range slices.Sorted(maps.Keys(q.Memory)) {
-				m.add(q.Memory[backend].taken, 1)
+				m.add(q.Memory[backend].taken, len(q.Memory[backend].Runs))
 			}
 		}
 	}
@@ -181,7 +181,7 @@ func (f *figures) missing() (all []string) {
 	need("latency", latencyQueries, func(q *queryFigures) bool { return q.Latency != nil })
 	for _, b := range backends {
 		need(fmt.Sprintf("memory over %d M events, backend %s", memoryBarEvents/1_000_000, b.name), memoryQueries, func(q *queryFigures) bool {
-			return q.Memory[b.name] != nil && q.Memory[b.name].Run.Events >= memoryBarEvents
+			return q.Memory[b.name] != nil && q.Memory[b.name].leastEvents() >= memoryBarEvents
 		})
 	}
 	return all

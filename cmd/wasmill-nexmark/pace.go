@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -18,6 +20,22 @@ func (p *paced) perSecond() float64    { return p.median(run.perSecond) }
 func (p *paced) perCPUSecond() float64 { return p.median(run.perCPUSecond) }
 func (p *paced) peakBytes() float64 {
 	return p.median(func(r run) float64 { return float64(r.PeakRSSBytes) })
+}
+
+// leastEvents are those of the run that had the fewest.
+func (p *paced) leastEvents() int64 {
+	if len(p.Runs) == 0 {
+		return 0
+	}
+	return slices.MinFunc(p.Runs, func(a, b run) int { return cmp.Compare(a.Events, b.Events) }).Events
+}
+
+// greatestPeak is what all runs had room in.
+func (p *paced) greatestPeak() (bytes float64) {
+	for _, r := range p.Runs {
+		bytes = max(bytes, float64(r.PeakRSSBytes))
+	}
+	return bytes
 }
 
 func (p *paced) median(of func(run) float64) float64 {

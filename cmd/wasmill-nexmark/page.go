@@ -178,9 +178,10 @@ func (p *page) memory() {
 	for _, name := range memoryQueries {
 		for _, b := range backends {
 			if f := p.f.Queries[name]; f != nil && f.Memory[b.name] != nil {
-				r := f.Memory[b.name].Run
-				peak := p.judged(float64(r.PeakRSSBytes) <= b.bar, fmt.Sprintf("memory of %s with %s", name, b.name), gib(float64(r.PeakRSSBytes)), gib(b.bar))
-				rows = append(rows, fmt.Sprintf("%s | %s | %.0f M | %s | %s | %s", name, b.name, float64(r.Events)/1e6, peak, gib(b.bar), thousands(r.perCPUSecond())))
+				m := f.Memory[b.name]
+				bytes := m.greatestPeak()
+				peak := p.judged(bytes <= b.bar, fmt.Sprintf("memory of %s with %s", name, b.name), gib(bytes), gib(b.bar))
+				rows = append(rows, fmt.Sprintf("%s | %s | %.0f M | %s | %s | %s", name, b.name, float64(m.leastEvents())/1e6, peak, gib(b.bar), thousands(m.perCPUSecond())))
 			}
 		}
 	}
