@@ -206,11 +206,13 @@ inline char *put_number(char *to, uint64_t n) {
     return put_padded(to, uint32_t(n - high * 100000000));
 }
 
-// n thousandths as a decimal: 12345 is 12.345.
-inline char *put_thousandths(char *to, uint64_t n) {
-    uint64_t whole = n / 1000;
-    uint32_t rest = uint32_t(n - whole * 1000);
-    to = put_number(to, whole);
+// n times so many thousandths, 1000 at most, as a decimal: 12345 times 1 is 12.345. The
+// product may be more than 64 bits.
+inline char *put_thousandths(char *to, uint64_t n, uint32_t times = 1) {
+    uint64_t thousands = n / 1000;
+    uint32_t rest = uint32_t(n - thousands * 1000) * times;
+    to = put_number(to, thousands * times + rest / 1000);
+    rest %= 1000;
     uint32_t tens = rest / 10;
     to[0] = '.';
     to[1] = char('0' + tens / 10);
@@ -310,7 +312,7 @@ public:
     }
 
     template <field F> row &number(uint64_t n) { return at = put_number(F.put(at), n), *this; }
-    template <field F> row &thousandths(uint64_t n) { return at = put_thousandths(F.put(at), n), *this; }
+    template <field F> row &thousandths(uint64_t n, uint32_t times = 1) { return at = put_thousandths(F.put(at), n, times), *this; }
     // A string, or null if there is none.
     template <field F> row &text(bytes s) {
         if (__builtin_expect(!s.ptr, 0)) return raw<F>("null"_b);

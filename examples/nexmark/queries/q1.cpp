@@ -10,7 +10,7 @@ static int process(context *c, const record *r) {
     return row(c, r->timestamp, r->key, r->value.len)
         .number<"auction">(b.auction())
         .number<"bidder">(b.bidder())
-        .thousandths<"price">(908 * b.price())
+        .thousandths<"price">(b.price(), 908)
         .number<"dateTime">(b.date_time())
         .text<"extra">(b.extra())
         .emit();

@@ -14,13 +14,13 @@ static bytes time_type(uint64_t date_time) {
 static int process(context *c, const record *r) {
     if (!is_bid(r)) return WASMILL_OK;
     bid b(r);
-    uint64_t thousandths = 908 * b.price();
-    if (thousandths <= 1'000'000'000 || thousandths >= 50'000'000'000) return WASMILL_OK;
+    uint64_t price = b.price();
+    if (price <= 1'000'000'000 / 908 || price > 50'000'000'000 / 908) return WASMILL_OK;
     bytes extra = b.extra();
     return row(c, r->timestamp, r->key, extra.len)
         .number<"auction">(b.auction())
         .number<"bidder">(b.bidder())
-        .thousandths<"price">(thousandths)
+        .thousandths<"price">(price, 908)
         .plain<"bidTimeType">(time_type(b.date_time()))
         .number<"dateTime">(b.date_time())
         .text<"extra">(extra)
