@@ -2,6 +2,7 @@ package examples
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -16,7 +17,11 @@ func TestNexmarkStreams(t *testing.T) {
 	lab := trial.Lab{Wasmill: wasmill, Examples: "nexmark", Scratch: t.TempDir()}
 	ctx, cancel := context.WithTimeout(t.Context(), trialTime)
 	defer cancel()
-	streams, err := lab.Streams(ctx, 120_000)
+	events := 120_000
+	if os.Getenv("WASMILL_SOAK") != "" {
+		events = 1_000_000 // so that state on disk has many pages
+	}
+	streams, err := lab.Streams(ctx, events)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 
 const (
 	// leastIdle of the processors' time lets checkpoints be written in the background.
-	leastIdle = 0.15
+	leastIdle = 0.03
 	// shareOfInterval of the time between checkpoints is what one may then take. It is in
 	// time until it is headStart of that behind.
 	shareOfInterval = 2
@@ -25,27 +25,39 @@ const (
 
 // inTime returns what runs the pieces of a checkpoint.
 func inTime(machine *gauge, interval time.Duration) func() state.Runner {
+	machine.idle(time.Now()) // what was before the job says nothing of its first checkpoint
 	return func() state.Runner {
-		began, most := time.Now(), float64(interval/shareOfInterval)
+		began, most := time.Now(), interval/shareOfInterval
 		if !machine.idle(began) {
 			most = 0
 		}
 		return func(done float64, piece func() error) error {
-			if float64(time.Since(began)) > min(headStart+done, 1)*most {
+			left := due(done, most) - time.Since(began)
+			if left <= 0 {
 				return piece()
 			}
-			return inBackground(piece)
+			return inBackground(left, piece)
 		}
 	}
 }
 
-func inBackground(piece func() error) error {
+// due is when so much of a checkpoint must be done that takes so long at most.
+func due(done float64, most time.Duration) time.Duration {
+	return time.Duration(min(headStart+done, 1) * float64(most))
+}
+
+// inBackground waits so long for a thread: one may be held by a store that is slow.
+func inBackground(most time.Duration, piece func() error) error {
 	all := threads()
-	t := <-all
-	defer func() { all <- t }()
-	done := make(chan error, 1)
-	t <- func() { done <- piece() }
-	return <-done
+	select {
+	case t := <-all:
+		defer func() { all <- t }()
+		done := make(chan error, 1)
+		t <- func() { done <- piece() }
+		return <-done
+	case <-time.After(most):
+		return piece()
+	}
 }
 
 // thread is one in the background, which runs what it is given.

@@ -14,7 +14,7 @@ import (
 func TestBackgroundStepsBack(t *testing.T) {
 	failed := errors.New("it failed")
 	behind := false
-	if err := inBackground(func() error { behind = stoodBack(t); return failed }); !errors.Is(err, failed) {
+	if err := inBackground(time.Hour, func() error { behind = stoodBack(t); return failed }); !errors.Is(err, failed) {
 		t.Errorf("it returned %v", err)
 	}
 	if !behind {
@@ -44,7 +44,7 @@ func TestBackgroundIsSmall(t *testing.T) {
 	var ended sync.WaitGroup
 	for range 100 {
 		ended.Go(func() {
-			_ = inBackground(func() error {
+			_ = inBackground(time.Hour, func() error {
 				for n := now.Add(1); ; {
 					if m := most.Load(); n <= m || most.CompareAndSwap(m, n) {
 						break
@@ -62,6 +62,45 @@ func TestBackgroundIsSmall(t *testing.T) {
 	}
 }
 
+// A thread that is held does not hold up others for longer than they have.
+func TestBackgroundIsHeld(t *testing.T) {
+	all := threads()
+	var held []thread
+	for range cap(all) {
+		held = append(held, <-all)
+	}
+	defer func() {
+		for _, t := range held {
+			all <- t
+		}
+	}()
+	if err := inBackground(time.Millisecond, func() error {
+		if stoodBack(t) {
+			t.Error("it is in the background")
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDue(t *testing.T) {
+	for _, c := range []struct {
+		done       float64
+		most, want time.Duration
+	}{
+		{0, 0, 0},
+		{0.5, 0, 0},
+		{0, 10 * time.Second, time.Second},
+		{0.5, 10 * time.Second, 6 * time.Second},
+		{0.99, 10 * time.Second, 10 * time.Second},
+	} {
+		if got := due(c.done, c.most); got != c.want {
+			t.Errorf("%g of what takes %v is due after %v, want %v", c.done, c.most, got, c.want)
+		}
+	}
+}
+
 func TestBackgroundEndsInTime(t *testing.T) {
 	busy := gauge{at: time.Now().Add(time.Hour)}
 	idle := gauge{at: busy.at, said: true}
@@ -74,8 +113,7 @@ func TestBackgroundEndsInTime(t *testing.T) {
 		"at once":                {&idle, time.Hour, 0, true},
 		"no processor is idle":   {&busy, time.Hour, 0, false},
 		"there is no interval":   {&idle, 0, 0, false},
-		"it should all be done":  {&idle, 1, 0.99, false},
-		"it is behind its time":  {&idle, 1, 0, false},
+		"it is behind its time":  {&idle, 2, 0, false},
 		"there is a lot of time": {&idle, time.Hour, 0.5, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -111,7 +149,7 @@ func TestIdleProcessors(t *testing.T) {
 		want      bool
 	}{
 		{"half of the time", 20 * time.Second, 10 * time.Second, true},
-		{"hardly any", 20 * time.Second, time.Second, false},
+		{"hardly any", 20 * time.Second, time.Second / 2, false},
 		{"all of it", 20 * time.Second, 20 * time.Second, true},
 		{"there are no clocks", 0, 0, false},
 	} {

@@ -2,6 +2,7 @@ package state_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -9,6 +10,80 @@ import (
 
 	"github.com/wasmill/wasmill/runtime/state"
 )
+
+// What is gone is told of in a delta, however much that is: it is looked through in pieces,
+// each of which may fail.
+func TestDeletionsInADelta(t *testing.T) {
+	const entries, kept, groups = 120, 5, 3
+	failed := errors.New("there is no background")
+	fails := false
+	m := openMemory(t, state.Options{Tables: []state.Table{{Name: "t", Scope: state.ScopeKey}}, End: groups, Background: func() state.Runner {
+		first := fails
+		return func(_ float64, piece func() error) error {
+			if first {
+				return failed
+			}
+			return piece()
+		}
+	}})
+	defer m.Close()
+	key := func(i int) []byte { return fmt.Appendf(nil, "%05d%s", i, strings.Repeat("k", 30_000)) }
+	for i := range entries {
+		if err := m.Put(i%groups, 0, key(i), nil, []byte("v")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	snapshot := func(n uint64) (state.RunInfo, []byte, error) {
+		s, err := m.Snapshot(n, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		var run bytes.Buffer
+		info, err := s.Write(&run)
+		return info, run.Bytes(), err
+	}
+	if _, _, err := snapshot(1); err != nil {
+		t.Fatal(err)
+	}
+	m.Confirm(1)
+	gone := map[string]bool{}
+	for i := kept; i < entries; i++ {
+		if err := m.Delete(i%groups, 0, key(i), nil); err != nil {
+			t.Fatal(err)
+		}
+		gone[string(key(i))] = true
+	}
+	fails = true
+	if _, _, err := snapshot(2); !errors.Is(err, failed) {
+		t.Errorf("without a background: %v", err)
+	}
+	fails = false
+	info, run, err := snapshot(3)
+	if err != nil || info.Since != 1 {
+		t.Fatalf("the delta builds on checkpoint %d: %v", info.Since, err)
+	}
+	reader, err := state.NewRunReader(bytes.NewReader(run))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		e, err := reader.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !e.Deleted || !gone[string(e.Key)] {
+			t.Errorf("%.5q is not gone, or twice: %v", e.Key, e.Deleted)
+		}
+		delete(gone, string(e.Key))
+	}
+	if len(gone) > 0 {
+		t.Errorf("%d of what is gone are not told of", len(gone))
+	}
+}
 
 // When more is gone than is worth remembering, the next snapshot stands alone: as a
 // delta it would bring back what it has forgotten.
