@@ -33,17 +33,7 @@ func TestDeletionsInADelta(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	snapshot := func(n uint64) (state.RunInfo, []byte, error) {
-		s, err := m.Snapshot(n, false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer s.Close()
-		var run bytes.Buffer
-		info, err := s.Write(&run)
-		return info, run.Bytes(), err
-	}
-	if _, _, err := snapshot(1); err != nil {
+	if _, _, err := delta(t, m, 1); err != nil {
 		t.Fatal(err)
 	}
 	m.Confirm(1)
@@ -55,11 +45,11 @@ func TestDeletionsInADelta(t *testing.T) {
 		gone[string(key(i))] = true
 	}
 	fails = true
-	if _, _, err := snapshot(2); !errors.Is(err, failed) {
+	if _, _, err := delta(t, m, 2); !errors.Is(err, failed) {
 		t.Errorf("without a background: %v", err)
 	}
 	fails = false
-	info, run, err := snapshot(3)
+	info, run, err := delta(t, m, 3)
 	if err != nil || info.Since != 1 {
 		t.Fatalf("the delta builds on checkpoint %d: %v", info.Since, err)
 	}
@@ -98,17 +88,11 @@ func TestManyDeletionsBetweenTwoCheckpoints(t *testing.T) {
 		}
 	}
 	snapshot := func(n uint64) (state.RunInfo, []byte) {
-		s, err := m.Snapshot(n, false)
+		info, run, err := delta(t, m, n)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer s.Close()
-		var run bytes.Buffer
-		info, err := s.Write(&run)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return info, run.Bytes()
+		return info, run
 	}
 	snapshot(1)
 	m.Confirm(1)
@@ -139,4 +123,17 @@ func TestManyDeletionsBetweenTwoCheckpoints(t *testing.T) {
 	if info, _ := snapshot(3); info.Since != 2 {
 		t.Errorf("the next one builds on checkpoint %d, want 2", info.Since)
 	}
+}
+
+// delta writes a snapshot that need not stand alone.
+func delta(t *testing.T, m state.Backend, checkpoint uint64) (state.RunInfo, []byte, error) {
+	t.Helper()
+	s, err := m.Snapshot(checkpoint, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var run bytes.Buffer
+	info, err := s.Write(&run)
+	return info, run.Bytes(), err
 }
