@@ -113,7 +113,7 @@ func TestBackgroundEndsInTime(t *testing.T) {
 		"at once":                {&idle, time.Hour, 0, true},
 		"no processor is idle":   {&busy, time.Hour, 0, false},
 		"there is no interval":   {&idle, 0, 0, false},
-		"it is behind its time":  {&idle, 2, 0, false},
+		"it is behind its time":  {&idle, time.Hour, -headStart, false},
 		"there is a lot of time": {&idle, time.Hour, 0.5, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -150,6 +150,7 @@ func TestIdleProcessors(t *testing.T) {
 	}{
 		{"half of the time", 20 * time.Second, 10 * time.Second, true},
 		{"hardly any", 20 * time.Second, time.Second / 2, false},
+		{"a little", 20 * time.Second, time.Second, true},
 		{"all of it", 20 * time.Second, 20 * time.Second, true},
 		{"there are no clocks", 0, 0, false},
 	} {
