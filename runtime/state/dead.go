@@ -77,39 +77,29 @@ func (x *deadIndex) of(part uint32) []deadPlace {
 	return x.places[x.ends[part-1]:x.ends[part]]
 }
 
-// blocksAtOnce are indexed in a piece: 1 MiB.
-const blocksAtOnce = 16
-
-// indexDead counts what each of so many parts has, then deals it out.
-func indexDead(blocks []deadBlock, parts int, background Runner) (*deadIndex, error) {
+// indexDead counts what each of so many parts has, then deals it out. It rests behind each
+// block.
+func indexDead(blocks []deadBlock, parts int, rest func()) *deadIndex {
 	x := &deadIndex{ends: make([]uint32, parts+1)}
-	each := func(do func(part uint32, at deadPlace)) error {
-		for first := 0; first < len(blocks); first += blocksAtOnce {
-			if err := background(0, func() error {
-				for i := first; i < min(first+blocksAtOnce, len(blocks)); i++ {
-					for at := 0; at < len(blocks[i].bytes); {
-						do(binary.NativeEndian.Uint32(blocks[i].bytes[at:]), deadPlace{uint32(i), uint32(at)})
-						_, names := blocks[i].entry(at)
-						at += 8 + len(names)
-					}
-				}
-				return nil
-			}); err != nil {
-				return err
+	each := func(do func(part uint32, at deadPlace)) {
+		for i := range blocks {
+			for at := 0; at < len(blocks[i].bytes); {
+				do(binary.NativeEndian.Uint32(blocks[i].bytes[at:]), deadPlace{uint32(i), uint32(at)})
+				_, names := blocks[i].entry(at)
+				at += 8 + len(names)
 			}
+			rest()
 		}
-		return nil
 	}
-	if err := each(func(part uint32, _ deadPlace) { x.ends[part+1]++ }); err != nil {
-		return nil, err
-	}
+	each(func(part uint32, _ deadPlace) { x.ends[part+1]++ })
 	for p := range parts {
 		x.ends[p+1] += x.ends[p]
 	}
 	x.places = make([]deadPlace, x.ends[parts])
 	// The beginning of each part moves to its end.
-	return x, each(func(part uint32, at deadPlace) {
+	each(func(part uint32, at deadPlace) {
 		x.places[x.ends[part]] = at
 		x.ends[part]++
 	})
+	return x
 }

@@ -136,15 +136,12 @@ func (s *memorySnapshot) Write(w io.Writer) (info RunInfo, err error) {
 		return RunInfo{}, errors.New("write snapshot: it is closed")
 	}
 	m := s.memory
-	background := Runner(func(_ float64, piece func() error) error { return piece() })
-	if m.options.Background != nil {
-		background = m.options.Background()
+	pace := Pacer(func(float64) {})
+	if m.options.Pace != nil {
+		pace = m.options.Pace()
 	}
 	run := newRunWriter(w, m.options.Tables, s.checkpoint, s.since.checkpoint)
-	dead, err := indexDead(s.dead, len(m.parts), background)
-	if err != nil {
-		return RunInfo{}, err
-	}
+	dead := indexDead(s.dead, len(m.parts), func() { pace(0) })
 	var g gathering
 	var far *farValues
 	if m.values != nil {
@@ -159,17 +156,21 @@ func (s *memorySnapshot) Write(w io.Writer) (info RunInfo, err error) {
 			continue
 		}
 		done := float64(n) / float64(len(m.parts))
-		if err := background(done, func() error { return s.writePart(run, &g, far, p, dead) }); err != nil {
+		if err := s.writePart(run, &g, far, p, dead, func() { pace(done) }); err != nil {
 			return RunInfo{}, err
 		}
 	}
 	return run.close()
 }
 
-func (s *memorySnapshot) writePart(run *runWriter, g *gathering, far *farValues, p *part, dead *deadIndex) error {
+// entriesAtOnce are written between two rests.
+const entriesAtOnce = 64
+
+// writePart calls rest often, whenever nothing is half done.
+func (s *memorySnapshot) writePart(run *runWriter, g *gathering, far *farValues, p *part, dead *deadIndex, rest func()) error {
 	g.reset(p)
 	if p.written.Load() > s.since.epoch {
-		s.gather(g, p)
+		s.gather(g, p, rest)
 	}
 	s.walked[p.index].Store(true)
 	s.takeCopies(g, p)
@@ -178,12 +179,15 @@ func (s *memorySnapshot) writePart(run *runWriter, g *gathering, far *farValues,
 		g.addDead(lens, names)
 	}
 	g.sort()
-	return s.writeGathered(run, g, far)
+	return s.writeGathered(run, g, far, rest)
 }
 
-func (s *memorySnapshot) writeGathered(run *runWriter, g *gathering, far *farValues) error {
+func (s *memorySnapshot) writeGathered(run *runWriter, g *gathering, far *farValues, rest func()) error {
 	var lastKey, lastSub []byte
 	for i, place := range g.places {
+		if i%entriesAtOnce == 0 {
+			rest()
+		}
 		if far != nil {
 			if err := far.reach(g, i); err != nil {
 				return err
@@ -219,7 +223,7 @@ func (s *memorySnapshot) writeGathered(run *runWriter, g *gathering, far *farVal
 }
 
 // gather copies the entries of a part that belong to the snapshot.
-func (s *memorySnapshot) gather(g *gathering, p *part) {
+func (s *memorySnapshot) gather(g *gathering, p *part, rest func()) {
 	m := s.memory
 	m.mu.Lock()
 	g.chunks = g.chunks[:0]
@@ -228,6 +232,7 @@ func (s *memorySnapshot) gather(g *gathering, p *part) {
 	}
 	m.mu.Unlock()
 	for _, c := range g.chunks {
+		rest()
 		at := unsafe.Add(m.region.base, int(c.first)<<pageShift)
 		for range c.slots {
 			e := at

@@ -65,14 +65,13 @@ type Options struct {
 	// Cache is how many bytes of RAM a disk backend takes, unless its names need more.
 	// 0: 256 MiB.
 	Cache int64
-	// Background is asked once for each snapshot that is written for what runs its pieces:
-	// not beside the owner if that can be helped. nil: they are just run.
-	Background func() Runner
+	// Pace is asked once for each snapshot that is written. nil: it does not rest.
+	Pace func() Pacer
 }
 
-// Runner runs a piece of work, some ms long, and returns when it has ended. It is told
-// how much of the whole is done, from 0 to 1.
-type Runner func(done float64, piece func() error) error
+// Pacer is called by who writes a snapshot, after some 10 µs of work: it is told how much
+// is done, from 0 to 1, and returns when to go on.
+type Pacer func(done float64)
 
 // EntryOverhead is what an entry counts for besides its key, subkey and value, in bytes.
 const EntryOverhead = 32

@@ -1,0 +1,71 @@
+package worker
+
+import (
+	"testing"
+	"time"
+)
+
+func TestDue(t *testing.T) {
+	for _, c := range []struct {
+		done       float64
+		most, want time.Duration
+	}{
+		{0, 0, 0},
+		{0.5, 0, 0},
+		{0, 10 * time.Second, time.Second},
+		{0.5, 10 * time.Second, 6 * time.Second},
+		{0.99, 10 * time.Second, 10 * time.Second},
+	} {
+		if got := due(c.done, c.most); got != c.want {
+			t.Errorf("%g of what takes %v is due after %v, want %v", c.done, c.most, got, c.want)
+		}
+	}
+}
+
+func TestRest(t *testing.T) {
+	const most = 10 * time.Second
+	for name, c := range map[string]struct {
+		began, worked time.Duration // ago
+		done          float64
+		most, want    time.Duration
+	}{
+		"it has just begun":       {writeFor / 2, writeFor / 2, 0, most, 0},
+		"it worked":               {time.Millisecond, time.Millisecond, 0, most, restFactor * time.Millisecond},
+		"it was held up":          {time.Second / 2, time.Second / 2, 0, most, longestRest},
+		"it is behind its time":   {7 * time.Second, time.Millisecond, 0.5, most, 0},
+		"it is not yet behind":    {5 * time.Second, time.Millisecond, 0.5, most, restFactor * time.Millisecond},
+		"there is no more time":   {11 * time.Second, time.Millisecond, 1, most, 0},
+		"there is no time at all": {time.Millisecond, time.Millisecond, 0, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			now := time.Now()
+			p := pace{began: now.Add(-c.began), resumed: now.Add(-c.worked), most: c.most}
+			if got := p.restFor(now, c.done); got != c.want {
+				t.Errorf("it rests for %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+// However much there is to write, a checkpoint takes hardly longer than it may, or than it must.
+func TestCheckpointEndsInTime(t *testing.T) {
+	const most, piece = time.Second, 100 * time.Microsecond
+	for _, work := range []time.Duration{10 * time.Millisecond, 100 * time.Millisecond, 300 * time.Millisecond, 900 * time.Millisecond, 3 * time.Second} {
+		began := time.Now()
+		p, now := pace{began: began, resumed: began, most: most}, began
+		for worked := time.Duration(0); worked < work; {
+			now, worked = now.Add(piece), worked+piece
+			if rest := p.restFor(now, float64(worked)/float64(work)); rest > 0 {
+				now = now.Add(rest)
+				p.resumed = now
+			}
+		}
+		took := now.Sub(began)
+		if limit := max(most, work)*11/10 + longestRest; took > limit {
+			t.Errorf("%v of work took %v, want %v at most", work, took, limit)
+		}
+		if least := min((1+restFactor)*work*9/10, most/2); took < least {
+			t.Errorf("%v of work took %v without its rests, want %v at least", work, took, least)
+		}
+	}
+}
