@@ -23,7 +23,7 @@ func newAlarms(b state.Backend, table, first, end int) (*alarms, error) {
 	a := &alarms{backend: b, table: table, first: first, next: make([]int64, n), place: make([]int32, n)}
 	for g := range n {
 		a.next[g], a.place[g] = Infinity, -1
-		if err := a.look(g, Beginning); err != nil {
+		if err := a.look(g); err != nil {
 			return nil, err
 		}
 	}
@@ -56,43 +56,48 @@ func (a *alarms) due(watermark int64) (group int, at int64, ok bool) {
 // order. They may be read until the next call.
 func (a *alarms) take(group int, at int64) (keys []byte, spans []span, err error) {
 	a.keys, a.spans = a.keys[:0], a.spans[:0]
-	from := ordered(nil, at)
-	to := ordered(nil, add(at, 1))
-	if at == Infinity {
-		to = nil
-	}
-	err = a.backend.Scan(group, a.table, nil, from, to, func(subkey, _ []byte, _ uint32) bool {
+	a.subkey = ordered(a.subkey[:0], at)
+	next, found := Infinity, false
+	var bad error
+	err = a.backend.Scan(group, a.table, nil, a.subkey, nil, func(subkey, _ []byte, _ uint32) bool {
+		var when int64
+		if when, bad = readOrdered(subkey); bad != nil {
+			return false
+		}
+		if when > at {
+			next, found = when, true
+			return false
+		}
 		a.spans = append(a.spans, span{len(a.keys), len(subkey) - 8})
 		a.keys = append(a.keys, subkey[8:]...)
 		return true
 	})
-	if err == nil {
-		err = a.backend.DeleteRange(group, a.table, nil, from, to)
+	if err = max2(err, bad); err != nil {
+		return nil, nil, err
 	}
-	if err == nil {
-		err = a.look(group-a.first, at)
+	for _, k := range a.spans {
+		a.subkey = append(a.subkey[:8], a.keys[k.offset:k.offset+k.size]...)
+		if err := a.backend.Delete(group, a.table, nil, a.subkey); err != nil {
+			return nil, nil, err
+		}
 	}
-	return a.keys, a.spans, err
+	g := group - a.first
+	a.next[g] = next
+	a.fix(g, found)
+	return a.keys, a.spans, nil
 }
 
-// look finds the earliest time of a group from one on.
-func (a *alarms) look(g int, from int64) error {
+// look finds the earliest time of a group.
+func (a *alarms) look(g int) error {
 	found := false
 	var bad error
-	a.subkey = ordered(a.subkey[:0], from)
-	err := a.backend.Scan(a.first+g, a.table, nil, a.subkey, nil, func(subkey, _ []byte, _ uint32) bool {
+	err := a.backend.Scan(a.first+g, a.table, nil, nil, nil, func(subkey, _ []byte, _ uint32) bool {
 		a.next[g], bad = readOrdered(subkey)
 		found = true
 		return false
 	})
-	if err != nil || bad != nil {
-		return max2(err, bad)
-	}
-	if !found {
-		a.next[g] = Infinity
-	}
 	a.fix(g, found)
-	return nil
+	return max2(err, bad)
 }
 
 // fix puts a group where its time belongs, or takes it out.

@@ -29,9 +29,8 @@ func (s *sessions) bufferKey(key, id []byte, input int) []byte {
 	return s.buffer
 }
 
-// write puts the sessions of a key into the backend and sees to it that they are found
-// in time.
-func (s *sessions) write(group int, key []byte, head int32) error {
+// arm sees to it that the sessions of a key are found in time.
+func (s *sessions) arm(group int, key []byte, head int32) error {
 	dirty := false
 	for at := head; at >= 0; at = s.pool.sessions[at].next {
 		w := &s.pool.sessions[at]
@@ -48,9 +47,20 @@ func (s *sessions) write(group int, key []byte, head int32) error {
 			return err
 		}
 	}
-	if err := s.mark(group, key, dirty); err != nil {
-		return err
+	return s.mark(group, key, dirty)
+}
+
+// read reads the sessions of a key and returns the first.
+func (s *sessions) read(group int, key []byte) (int32, error) {
+	b, _, ok, err := s.Backend.Get(group, s.Table+tableData, key, nil)
+	if err != nil || !ok {
+		return -1, err
 	}
+	return s.pool.decode(b)
+}
+
+// write writes them; without any, the key is gone.
+func (s *sessions) write(group int, key []byte, head int32) error {
 	if head < 0 {
 		return s.Backend.Delete(group, s.Table+tableData, key, nil)
 	}
@@ -127,7 +137,7 @@ func (s *sessions) advance(watermark int64) error {
 // ring sees to the sessions of a key that are entered under a time.
 func (s *sessions) ring(group int, at int64, key []byte) error {
 	s.pool.reset()
-	head, err := s.load(group, key)
+	head, err := s.read(group, key)
 	if err != nil {
 		return err
 	}
@@ -163,6 +173,9 @@ func (s *sessions) ring(group int, at int64, key []byte) error {
 	}
 	if !changed {
 		return nil // a session that has become part of another
+	}
+	if err := s.arm(group, key, head); err != nil {
+		return err
 	}
 	return s.write(group, key, head)
 }
@@ -203,7 +216,7 @@ func (s *sessions) early() error {
 
 func (s *sessions) earlyKey(group int, key []byte) error {
 	s.pool.reset()
-	head, err := s.load(group, key)
+	head, err := s.read(group, key)
 	if err != nil || head < 0 {
 		return err
 	}
@@ -217,6 +230,5 @@ func (s *sessions) earlyKey(group int, key []byte) error {
 		}
 		w.dirty = false
 	}
-	s.value = s.pool.encode(s.value[:0], head)
-	return s.Backend.Put(group, s.Table+tableData, key, nil, s.value)
+	return s.write(group, key, head)
 }

@@ -1,8 +1,11 @@
 package window
 
 import (
+	"slices"
+
 	"github.com/wasmill/wasmill/runtime/keygroup"
 	"github.com/wasmill/wasmill/runtime/record"
+	"github.com/wasmill/wasmill/runtime/state"
 )
 
 // sessions are windows that records make: [first, last + gap) of a key, as long as none
@@ -15,7 +18,11 @@ type sessions struct {
 	gap    int64 // ms
 	alarms *alarms
 	pool   pool
-	fires  []fire // in the order of their records
+	fires  []fire        // in the order of their records
+	met    []int32       // by record of the batch: its entry; none behind a flush
+	memory *state.Memory // the backend, if it is one: a shorter way to it
+	places []state.Place // by entry
+	found  []state.Found // at these places, in memory
 	value  []byte
 	buffer []byte
 }
@@ -26,7 +33,8 @@ type fire struct{ entry, session int32 }
 func newSessions(c *core) (*sessions, error) {
 	a, err := newAlarms(c.Backend, c.Table+tableIndex, c.First, c.End)
 	c.closer.after = 1 // a session is open until its end: a watermark just before may be out
-	return &sessions{core: c, gap: ms(c.Window.Gap), alarms: a}, err
+	memory, _ := c.Backend.(*state.Memory)
+	return &sessions{core: c, gap: ms(c.Window.Gap), alarms: a, memory: memory}, err
 }
 
 // over tells whether a watermark has reached the end of a session, put off by some ms. A
@@ -35,8 +43,11 @@ func (s *sessions) over(end, lateness int64) bool {
 	return s.watermark == Infinity || add(end, lateness) <= s.watermark
 }
 
-func (s *sessions) process(int, []byte) error {
+func (s *sessions) process(_ int, batch []byte) error {
 	s.pool.reset()
+	if err := s.meet(batch); err != nil {
+		return err
+	}
 	for c, i := &s.cursor, 0; c.Next(); i++ {
 		var err error
 		switch {
@@ -54,27 +65,110 @@ func (s *sessions) process(int, []byte) error {
 	return s.flush()
 }
 
-// put adds the record at the cursor to a session of its key.
-func (s *sessions) put(index int) error {
-	c := &s.cursor
-	hash := keygroup.Hash(c.Key)
-	at, slot := s.gather.find(hash, 0, c.Key)
-	if at >= 0 && s.gather.entries[at].marked {
-		if err := s.flush(); err != nil {
-			return err
+// meet makes an entry of each key of a batch, and loads their sessions all at once.
+func (s *sessions) meet(batch []byte) error {
+	for c := record.NewCursor(batch); c.Next(); {
+		at := -1
+		if len(c.Key) <= maxKey {
+			var err error
+			if at, err = s.enter(c.Key); err != nil {
+				return err
+			}
 		}
-		at, slot = s.gather.find(hash, 0, c.Key)
+		s.met = append(s.met, int32(at))
 	}
+	return s.load(0)
+}
+
+// enter is the entry of a key. If it is new, its sessions are not loaded.
+func (s *sessions) enter(key []byte) (at int, err error) {
+	hash := keygroup.Hash(key)
+	at, slot := s.gather.find(hash, 0, key)
 	if at < 0 {
 		group, err := s.groupOf(hash)
 		if err != nil {
+			return -1, err
+		}
+		at = s.gather.insert(slot, entry{hash: hash, key: key, group: int32(group), head: -1})
+	}
+	return at, nil
+}
+
+// load reads the sessions of the entries from one on.
+func (s *sessions) load(from int) error {
+	entries := s.gather.entries
+	for i := from; i < len(entries); i++ {
+		e := &entries[i]
+		s.places = append(s.places, state.Place{Group: int(e.group), Table: s.Table + tableData, Key: e.key, Size: sessionHead})
+	}
+	if s.memory != nil {
+		s.found = slices.Grow(s.found[:from], len(entries)-from)[:len(entries)]
+		s.memory.Find(s.places[from:], s.found[from:])
+	} else {
+		for i := from; i < len(entries); i++ {
+			s.Backend.Touch(s.places[i].Group, s.places[i].Table, s.places[i].Key, nil)
+		}
+	}
+	for i := from; i < len(entries); i++ {
+		b, ok, err := s.get(i)
+		if err == nil && ok {
+			entries[i].head, err = s.pool.decode(b)
+		}
+		if err != nil {
 			return err
 		}
-		e := entry{hash: hash, key: c.Key, group: int32(group), head: -1}
-		if e.head, err = s.load(group, c.Key); err != nil {
-			return err
+	}
+	return nil
+}
+
+// get reads what the backend has of an entry, and set writes it.
+func (s *sessions) get(entry int) (value []byte, ok bool, err error) {
+	at := &s.places[entry]
+	if s.memory != nil {
+		value, _, ok, err = s.memory.GetFound(at, &s.found[entry])
+	} else {
+		value, _, ok, err = s.Backend.Get(at.Group, at.Table, at.Key, nil)
+	}
+	return value, ok, err
+}
+
+func (s *sessions) set(entry int, value []byte) error {
+	at := &s.places[entry]
+	if s.memory != nil {
+		return s.memory.PutFound(at, &s.found[entry], value)
+	}
+	return s.Backend.Put(at.Group, at.Table, at.Key, nil, value)
+}
+
+// entryOf is the entry of the record at the cursor. One that fires is brought to an end
+// with all others, and begins anew.
+func (s *sessions) entryOf(index int) (at int, err error) {
+	if index < len(s.met) && !s.gather.entries[s.met[index]].marked {
+		return int(s.met[index]), nil
+	}
+	for {
+		if at, err = s.enter(s.cursor.Key); err != nil {
+			return -1, err
 		}
-		at = s.gather.insert(slot, e)
+		if !s.gather.entries[at].marked {
+			break
+		}
+		if err := s.flush(); err != nil {
+			return -1, err
+		}
+	}
+	if at == len(s.places) {
+		err = s.load(at)
+	}
+	return at, err
+}
+
+// put adds the record at the cursor to a session of its key.
+func (s *sessions) put(index int) error {
+	c := &s.cursor
+	at, err := s.entryOf(index)
+	if err != nil {
+		return err
 	}
 	e := &s.gather.entries[at]
 	before, first, behind, start, end := s.pool.around(e.head, c.Timestamp, add(c.Timestamp, s.gap))
@@ -110,15 +204,6 @@ func (s *sessions) put(index int) error {
 	return nil
 }
 
-// load reads the sessions of a key and returns the first.
-func (s *sessions) load(group int, key []byte) (int32, error) {
-	b, _, ok, err := s.Backend.Get(group, s.Table+tableData, key, nil)
-	if err != nil || !ok {
-		return -1, err
-	}
-	return s.pool.decode(b)
-}
-
 // flush brings what the records changed to the guest and the backend, and gives out
 // what they fire.
 func (s *sessions) flush() error {
@@ -128,7 +213,10 @@ func (s *sessions) flush() error {
 			return err
 		}
 		if e := &s.gather.entries[i]; e.count > 0 {
-			err = s.write(int(e.group), e.key, e.head)
+			if err = s.arm(int(e.group), e.key, e.head); err == nil {
+				s.value = s.pool.encode(s.value[:0], e.head)
+				err = s.set(i, s.value)
+			}
 		}
 	}
 	for _, f := range s.fires {
@@ -141,7 +229,7 @@ func (s *sessions) flush() error {
 	if err == nil && len(s.fires) > 0 {
 		err = s.closer.flush()
 	}
-	s.fires = s.fires[:0]
+	s.fires, s.met, s.places = s.fires[:0], s.met[:0], s.places[:0]
 	s.gather.reset()
 	s.pool.reset()
 	return err
