@@ -19,7 +19,7 @@ const module = "github.com/wasmill/wasmill"
 // layers are the lines of the house, lowest first: a package imports only lower lines.
 // An entry covers the packages below it that have no entry of their own; "" is the root.
 var layers = [][]string{
-	{"runtime/id", "runtime/keygroup", "sdk"},
+	{"runtime/id", "runtime/keygroup", "runtime/prefetch", "sdk"},
 	{"runtime/fault"},
 	{"runtime/record", "runtime/graph"},
 	{"runtime/operator", "runtime/state", "runtime/watermark", "runtime/exchange", "snapshots"},

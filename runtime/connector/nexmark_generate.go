@@ -12,7 +12,12 @@ type nexmarkGenerator struct {
 	maker  *nexmarkMaker
 	clock  schedule
 	out    []byte
+
+	numbers [eventsAtOnce]int64 // of the events that are made next
 }
+
+// eventsAtOnce are made one behind the other once what they need is near.
+const eventsAtOnce = 16
 
 func openNexmarkGenerator(with nexmarkSettings, c Context) (operator.Source, error) {
 	g := &nexmarkGenerator{with: with, c: c}
@@ -22,7 +27,7 @@ func openNexmarkGenerator(with nexmarkSettings, c Context) (operator.Source, err
 	}
 	g.clock = newSchedule(c.Started, with.Rate, with.Start)
 	g.maker = newNexmarkMaker(with, &g.clock)
-	g.out = make([]byte, 0, batchBytes+largestEvent)
+	g.out = make([]byte, 0, batchBytes+eventsAtOnce*largestEvent)
 	return g, nil
 }
 
@@ -50,25 +55,19 @@ func (g *nexmarkGenerator) Poll(most int) (operator.Status, error) {
 
 // fill makes a batch of events below until. Next is a number below which none is left.
 func (g *nexmarkGenerator) fill(until int64, most int) (next int64, any bool) {
-	s := &g.splits
 	g.out = g.out[:0]
-	if len(s.own) == 0 {
+	if len(g.splits.own) == 0 {
 		return 0, false
 	}
-	for count := 0; ; {
-		r := s.own[s.at]
-		n := s.round + r
-		if n >= until || count == most || len(g.out) >= batchBytes {
-			return n, true
-		}
-		if s.next[r] == n {
+	for {
+		var numbers []int64
+		numbers, next = g.splits.take(g.numbers[:0:min(most, eventsAtOnce)], until)
+		g.maker.approach(numbers)
+		for _, n := range numbers {
 			g.out = g.maker.add(g.out, n)
-			s.next[r] = n + nexmarkParts
-			count++
 		}
-		if s.at++; s.at == len(s.own) {
-			s.at = 0
-			s.round += nexmarkParts
+		if most -= len(numbers); most == 0 || len(numbers) < eventsAtOnce || len(g.out) >= batchBytes {
+			return next, true
 		}
 	}
 }

@@ -2,7 +2,9 @@ package connector
 
 import (
 	"encoding/binary"
+	"unsafe"
 
+	"github.com/wasmill/wasmill/runtime/prefetch"
 	"github.com/wasmill/wasmill/runtime/record"
 )
 
@@ -31,6 +33,7 @@ type nexmarkMaker struct {
 	channels []nexmarkChannel
 	prices   *nexmarkPrices
 	clock    *schedule
+	near     prefetch.Places
 }
 
 func newNexmarkMaker(with nexmarkSettings, clock *schedule) *nexmarkMaker {
@@ -49,7 +52,7 @@ const largestEvent = 1 << 10
 // add writes event n behind the others; out has the room, of largestEvent bytes.
 func (m *nexmarkMaker) add(out []byte, n int64) []byte {
 	q, r := n/m.turn, n%m.turn
-	d := draw{random: splitmix(mix(m.seed ^ uint64(n))), maker: m, extras: uint64(n / extraPace)}
+	d := draw{random: m.random(n), maker: m, extras: uint64(n / extraPace)}
 	d.person = q*m.with.Persons + min(r, m.with.Persons-1)
 	d.auction = q*m.with.Auctions + min(max(r-m.with.Persons, -1), m.with.Auctions-1)
 	switch {
@@ -59,6 +62,29 @@ func (m *nexmarkMaker) add(out []byte, n int64) []byte {
 		return d.addAuction(out, n, m.clock.timestamp(n), m.clock.at(n+m.life))
 	}
 	return d.addBid(out, n, m.clock.timestamp(n))
+}
+
+// approach brings the channels of bids near that are made next.
+func (m *nexmarkMaker) approach(numbers []int64) {
+	for _, n := range numbers {
+		c := &m.channels[m.with.channel(m.random(n).ahead(channelDraw))]
+		m.near.Add(unsafe.Pointer(&c.nameLen))
+		m.near.Add(unsafe.Pointer(&c.fixed))
+	}
+	m.near.Now()
+}
+
+// random is what is random of event n.
+func (m *nexmarkMaker) random(n int64) splitmix { return splitmix(mix(m.seed ^ uint64(n))) }
+
+// channelDraw is which of the random numbers of a bid says its channel, from 1.
+const channelDraw = 3
+
+// channel chooses one. It does not branch: no processor can foresee which kind it will be.
+func (with *nexmarkSettings) channel(random uint64) int {
+	hot, cold := below(uint32(random>>32), nexmarkHot), nexmarkHot+below(uint32(random>>32), nexmarkCold)
+	ifCold := (below(uint32(random), int(with.HotChannels)) - 1) >> 63 // all bits, or none
+	return hot + (cold-hot)&ifCold
 }
 
 // draw is what is random in one event.
@@ -99,11 +125,7 @@ func (d *draw) addBid(out []byte, n, timestamp int64) []byte {
 	if below(uint32(r), int(m.with.HotBidders)) == 0 {
 		bidder = d.anyPerson(uint32(r >> 32))
 	}
-	r = d.random.next()
-	channel := below(uint32(r>>32), nexmarkHot)
-	if below(uint32(r), int(m.with.HotChannels)) == 0 {
-		channel = nexmarkHot + below(uint32(r>>32), nexmarkCold)
-	}
+	channel := m.with.channel(d.random.next())
 	r = d.random.next()
 	price := m.prices.price(uint32(r))
 	extra := bidShortest + below(uint32(r>>32), bidSpread)

@@ -55,6 +55,26 @@ func openNexmarkSplits(c Context) (nexmarkSplits, error) {
 	return s, nil
 }
 
+// take appends numbers below until, as many as there is room for, and returns a number
+// below which none is left.
+func (s *nexmarkSplits) take(numbers []int64, until int64) (taken []int64, next int64) {
+	for {
+		r := s.own[s.at]
+		n := s.round + r
+		if n >= until || len(numbers) == cap(numbers) {
+			return numbers, n
+		}
+		if s.next[r] == n {
+			numbers = append(numbers, n)
+			s.next[r] = n + nexmarkParts
+		}
+		if s.at++; s.at == len(s.own) {
+			s.at = 0
+			s.round += nexmarkParts
+		}
+	}
+}
+
 // positions says where the splits stand, of which those at end or behind it are done.
 func (s *nexmarkSplits) positions(end int64) []operator.Split {
 	stripes := make([]stripe, len(s.own))

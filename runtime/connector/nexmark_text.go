@@ -38,6 +38,9 @@ func (s *splitmix) next() uint64 {
 	return mix(uint64(*s))
 }
 
+// ahead is the number that it gives after so many calls of next.
+func (s splitmix) ahead(n uint64) uint64 { return mix(uint64(s) + n*golden) }
+
 // below scales a random number to 0, 1, …, n-1.
 func below(random uint32, n int) int { return int(uint64(random) * uint64(n) >> 32) }
 
@@ -88,11 +91,13 @@ type nexmarkChannel struct {
 	fixed   uint8 // how much of urlEnd its url has
 }
 
-const (
-	urlStart = "https://www.nexmark.com/"
-	urlEnd   = "/item.htm?query=1&channel_id="
-	unnamed  = len("/item.htm?query=1") // of urlEnd, where the channel has no id
+// Arrays, which are copied in a few moves.
+var (
+	urlStart = [24]byte([]byte("https://www.nexmark.com/"))
+	urlEnd   = [29]byte([]byte("/item.htm?query=1&channel_id="))
 )
+
+const unnamed = len("/item.htm?query=1") // of urlEnd, where the channel has no id
 
 func channelsOf(random splitmix) []nexmarkChannel {
 	channels := make([]nexmarkChannel, nexmarkHot+nexmarkCold)
@@ -130,10 +135,11 @@ func (c *nexmarkChannel) write(out []byte, at int) (end int) {
 	*(*[len(c.name)]byte)(out[at+2:]) = c.name
 	at += 2 + int(c.nameLen)
 	binary.LittleEndian.PutUint16(out[at:], uint16(len(urlStart))+uint16(c.pathLen)+uint16(c.fixed)+uint16(c.idLen))
-	at += 2 + copy(out[at+2:], urlStart)
+	*(*[len(urlStart)]byte)(out[at+2:]) = urlStart
+	at += 2 + len(urlStart)
 	*(*[len(c.path)]byte)(out[at:]) = c.path
 	at += int(c.pathLen)
-	copy(out[at:], urlEnd)
+	*(*[len(urlEnd)]byte)(out[at:]) = urlEnd
 	at += int(c.fixed)
 	*(*[len(c.id)]byte)(out[at:]) = c.id
 	return at + int(c.idLen)

@@ -161,16 +161,16 @@ func (t *Tables) locate(ops []nextOp) {
 		ops = ops[len(some):]
 		for i := range some {
 			if op := &some[i]; op.part != nil && op.e == nil {
-				near.add(op.memory.start(&op.looked))
+				near.Add(op.memory.start(&op.looked))
 			}
 		}
-		near.now()
+		near.Now()
 		for i := range some {
 			if op := &some[i]; op.part != nil && op.e == nil {
 				op.memory.follow(&op.looked, len(op.key)+len(op.subkey), near)
 			}
 		}
-		near.now()
+		near.Now()
 	}
 }
 

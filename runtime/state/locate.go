@@ -1,6 +1,10 @@
 package state
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/wasmill/wasmill/runtime/prefetch"
+)
 
 // looked is what is known of an entry in memory before it is used. Many are found side
 // by side, in two steps: the loads of a step overlap, those of a look-up wait for each
@@ -13,29 +17,8 @@ type looked struct {
 	released uint32
 }
 
-// nearing collects places to be brought near.
-type nearing struct {
-	places [2 * touchAhead]uintptr
-	n      int
-}
-
-func (a *nearing) add(at unsafe.Pointer) {
-	if a.n == len(a.places) {
-		a.now()
-	}
-	a.places[a.n] = uintptr(at)
-	a.n++
-}
-
-func (a *nearing) now() {
-	prefetch(&a.places[0], a.n)
-	a.n = 0
-}
-
-const (
-	cacheLine = 64  // bytes that come near at once, at least
-	nearMost  = 512 // bytes of an entry that are brought near
-)
+// nearMost is how many bytes of an entry are brought near.
+const nearMost = 512
 
 // start is the slot where the search for a hash starts.
 func (m *Memory) start(l *looked) unsafe.Pointer {
@@ -45,7 +28,7 @@ func (m *Memory) start(l *looked) unsafe.Pointer {
 }
 
 // follow searches on, and brings the entry near: its head, and as many bytes.
-func (m *Memory) follow(l *looked, bytes int, near *nearing) {
+func (m *Memory) follow(l *looked, bytes int, near *prefetch.Places) {
 	tag := l.hash >> refBits
 	s := &l.part.segments[l.part.segmentOf(tag)]
 	slots, mask := m.at(s.ref), uint64(1)<<s.log-1
@@ -57,9 +40,9 @@ func (m *Memory) follow(l *looked, bytes int, near *nearing) {
 		if word>>refBits == tag {
 			l.e, l.released = m.at(word&refMask), m.released
 			// The first byte behind them is of the value.
-			end := int(uintptr(l.e)&(cacheLine-1)) + min(l.part.head+bytes, nearMost)
-			for line := 0; line <= end; line += cacheLine {
-				near.add(unsafe.Add(l.e, line))
+			end := int(uintptr(l.e)&(prefetch.Line-1)) + min(l.part.head+bytes, nearMost)
+			for line := 0; line <= end; line += prefetch.Line {
+				near.Add(unsafe.Add(l.e, line))
 			}
 			return
 		}

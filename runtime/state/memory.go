@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"unsafe"
+
+	"github.com/wasmill/wasmill/runtime/prefetch"
 )
 
 // Memory is the backend that keeps everything in RAM, outside of the Go heap. An entry
@@ -43,7 +45,7 @@ type Memory struct {
 
 	keys    []keyPlace // of ScanKeys, used again
 	touched uint64
-	nearing nearing
+	nearing prefetch.Places
 }
 
 // mark is where a checkpoint lies in the epochs: it holds the changes up to its own.

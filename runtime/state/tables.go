@@ -3,6 +3,7 @@ package state
 import (
 	"github.com/wasmill/wasmill/runtime/fault"
 	"github.com/wasmill/wasmill/runtime/keygroup"
+	"github.com/wasmill/wasmill/runtime/prefetch"
 )
 
 // Tables is what a guest sees: its tables by the index of its description, whatever
@@ -17,7 +18,7 @@ type Tables struct {
 	disk           *Disk // keyed, if it is one
 	ahead          []nextOp
 	lately         lately
-	near           nearing
+	near           prefetch.Places
 
 	visit    func(key []byte) bool // of the ScanKeys at hand
 	visitKey func(key []byte) bool // hands on to visit; made once

@@ -4,6 +4,7 @@ import (
 	"unsafe"
 
 	"github.com/wasmill/wasmill/runtime/keygroup"
+	"github.com/wasmill/wasmill/runtime/prefetch"
 )
 
 // Place names an entry of a keyed table.
@@ -42,16 +43,16 @@ func (m *Memory) Find(places []Place, found []Found) {
 			p, l := &places[i], &found[i].looked
 			l.e, l.hash = nil, p.hash()
 			if l.part, _ = m.part(p.Group, p.Table); l.part != nil {
-				near.add(m.start(l))
+				near.Add(m.start(l))
 			}
 		}
-		near.now()
+		near.Now()
 		for i := range n {
 			if l := &found[i].looked; l.part != nil {
 				m.follow(l, len(places[i].Key)+len(places[i].Subkey)+places[i].Size, near)
 			}
 		}
-		near.now()
+		near.Now()
 		places, found = places[n:], found[n:]
 	}
 }
@@ -72,12 +73,12 @@ func (m *Memory) Near(parts [][]byte) {
 			continue
 		}
 		first := unsafe.Pointer(unsafe.SliceData(b))
-		m.nearing.add(first)
-		if last := unsafe.Add(first, len(b)-1); (uintptr(first)^uintptr(last))&^(cacheLine-1) != 0 {
-			m.nearing.add(last)
+		m.nearing.Add(first)
+		if last := unsafe.Add(first, len(b)-1); (uintptr(first)^uintptr(last))&^(prefetch.Line-1) != 0 {
+			m.nearing.Add(last)
 		}
 	}
-	m.nearing.now()
+	m.nearing.Now()
 }
 
 // EditFound is PutFound for a caller that changes some bytes of what is there: it returns

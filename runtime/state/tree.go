@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"unsafe"
+
+	"github.com/wasmill/wasmill/runtime/prefetch"
 )
 
 // The subkeys of a key, other than "", are listed in order by a B+tree of the key. It
@@ -246,10 +248,11 @@ func (m *Memory) walk(p *part, ref uint64, prefix uint64, from []byte, visit fun
 }
 
 // walkLeaf visits entries. They lie apart: a few at a time are loaded before they are
-// visited, so that it is not waited for each.
+// visited, so that it is not waited for each. Many visits end with the first or second, so
+// they are few at first.
 func (m *Memory) walkLeaf(items []item, visit func(ref uint64) bool) bool {
-	for len(items) > 0 {
-		few := items[:min(len(items), touchAhead)]
+	for n := 2; len(items) > 0; n = min(2*n, touchAhead) {
+		few := items[:min(len(items), n)]
 		items = items[len(few):]
 		for _, it := range few {
 			m.touched += uint64(*(*uint32)(m.at(it.ref)))
@@ -257,7 +260,7 @@ func (m *Memory) walkLeaf(items []item, visit func(ref uint64) bool) bool {
 		for _, it := range few {
 			m.nearRest(m.at(it.ref))
 		}
-		m.nearing.now()
+		m.nearing.Now()
 		for _, it := range few {
 			if !visit(it.ref) {
 				return false
@@ -270,9 +273,9 @@ func (m *Memory) walkLeaf(items []item, visit func(ref uint64) bool) bool {
 // nearRest brings near what an entry has behind its first line.
 func (m *Memory) nearRest(e unsafe.Pointer) {
 	k, s, v := sizes(e)
-	end := int(uintptr(e)&(cacheLine-1)) + min(maxEntryHead+k+s+v, nearMost)
-	for line := cacheLine; line < end; line += cacheLine {
-		m.nearing.add(unsafe.Add(e, line))
+	end := int(uintptr(e)&(prefetch.Line-1)) + min(maxEntryHead+k+s+v, nearMost)
+	for line := prefetch.Line; line < end; line += prefetch.Line {
+		m.nearing.Add(unsafe.Add(e, line))
 	}
 }
 

@@ -1,7 +1,7 @@
 #include "textflag.h"
 
-// func prefetch(places *uintptr, n int)
-TEXT ·prefetch(SB), NOSPLIT, $0-16
+// func lines(places *uintptr, n int)
+TEXT ·lines(SB), NOSPLIT, $0-16
 	MOVD places+0(FP), R0
 	MOVD n+8(FP), R1
 	CBZ R1, done

@@ -1,7 +1,7 @@
 #include "textflag.h"
 
-// func prefetch(places *uintptr, n int)
-TEXT ·prefetch(SB), NOSPLIT, $0-16
+// func lines(places *uintptr, n int)
+TEXT ·lines(SB), NOSPLIT, $0-16
 	MOVQ places+0(FP), SI
 	MOVQ n+8(FP), CX
 	TESTQ CX, CX
