@@ -16,11 +16,12 @@ const (
 	writeFor = 200 * time.Microsecond
 	// restFactor is how many times as long as it worked it rests, but no longer than
 	// longestRest: it may have been held up by its store.
-	restFactor  = 5
+	restFactor  = 8
 	longestRest = 20 * time.Millisecond
-	// shareOfInterval of the time between checkpoints is what one may take. It is in
-	// time until it is headStart of that behind.
-	shareOfInterval = 2
+	// shareOfInterval of the time between checkpoints is what one may take by resting, but no
+	// more than longestWrite, and headStart of that how much later than evenly it may begin.
+	shareOfInterval = 0.8
+	longestWrite    = 10 * time.Second
 	headStart       = 0.1
 )
 
@@ -42,14 +43,15 @@ func (p *pace) restFor(now time.Time, done float64) time.Duration {
 
 // due is when so much of a checkpoint must be done that takes so long at most.
 func due(done float64, most time.Duration) time.Duration {
-	return time.Duration(min(headStart+done, 1) * float64(most))
+	return time.Duration((headStart + done) / (headStart + 1) * float64(most))
 }
 
 // paced has checkpoints that are taken at an interval rest.
 func paced(interval time.Duration) func() state.Pacer {
+	most := min(time.Duration(shareOfInterval*float64(interval)), longestWrite)
 	return func() state.Pacer {
 		now := time.Now()
-		p := pace{began: now, resumed: now, most: interval / shareOfInterval}
+		p := pace{began: now, resumed: now, most: most}
 		return func(done float64) {
 			if rest := p.restFor(time.Now(), done); rest > 0 {
 				time.Sleep(rest)

@@ -12,9 +12,9 @@ func TestDue(t *testing.T) {
 	}{
 		{0, 0, 0},
 		{0.5, 0, 0},
-		{0, 10 * time.Second, time.Second},
-		{0.5, 10 * time.Second, 6 * time.Second},
-		{0.99, 10 * time.Second, 10 * time.Second},
+		{0, 11 * time.Second, time.Second},
+		{0.5, 11 * time.Second, 6 * time.Second},
+		{1, 11 * time.Second, 11 * time.Second},
 	} {
 		if got := due(c.done, c.most); got != c.want {
 			t.Errorf("%g of what takes %v is due after %v, want %v", c.done, c.most, got, c.want)
@@ -61,7 +61,7 @@ func TestCheckpointEndsInTime(t *testing.T) {
 			}
 		}
 		took := now.Sub(began)
-		if limit := max(most, work)*11/10 + longestRest; took > limit {
+		if limit := max(most, work+most/10) + longestRest; took > limit {
 			t.Errorf("%v of work took %v, want %v at most", work, took, limit)
 		}
 		if least := min((1+restFactor)*work*9/10, most/2); took < least {

@@ -24,7 +24,7 @@ type schedule struct {
 
 // minWait bounds how often a schedule wakes its source: records that are due within
 // it come together.
-const minWait = 500 * time.Microsecond
+const minWait = time.Millisecond
 
 func newSchedule(started time.Time, rate, base int64) schedule {
 	s := schedule{rate: uint64(rate), base: base, opened: time.Now()}

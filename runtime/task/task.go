@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -218,6 +219,7 @@ func (t *Task) loop(ctx context.Context) error {
 			if err := t.flush(ctx); err != nil {
 				return err
 			}
+			runtime.Gosched() // those who wait for it come first
 		case progress == nothing:
 			if err := t.wait(ctx); err != nil {
 				return err
