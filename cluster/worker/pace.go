@@ -27,7 +27,7 @@ const (
 
 // pace is how far a checkpoint has come in the time that it may take.
 type pace struct {
-	began   time.Time
+	began   time.Time // when it was taken: its writing may have waited for others
 	resumed time.Time // when it last rested
 	most    time.Duration
 }
@@ -46,17 +46,23 @@ func due(done float64, most time.Duration) time.Duration {
 	return time.Duration((headStart + done) / (headStart + 1) * float64(most))
 }
 
-// paced has checkpoints that are taken at an interval rest.
-func paced(interval time.Duration) func() state.Pacer {
+// paced has checkpoints that are taken at an interval rest, until over is closed.
+func paced(interval time.Duration, over <-chan struct{}) func() state.Pacer {
 	most := min(time.Duration(shareOfInterval*float64(interval)), longestWrite)
 	return func() state.Pacer {
 		now := time.Now()
 		p := pace{began: now, resumed: now, most: most}
 		return func(done float64) {
-			if rest := p.restFor(time.Now(), done); rest > 0 {
-				time.Sleep(rest)
-				p.resumed = time.Now()
+			rest := p.restFor(time.Now(), done)
+			if rest == 0 {
+				return
 			}
+			select {
+			case <-time.After(rest):
+			case <-over:
+				p.most = 0 // it rests no more
+			}
+			p.resumed = time.Now()
 		}
 	}
 }

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -68,4 +69,23 @@ func TestCheckpointEndsInTime(t *testing.T) {
 			t.Errorf("%v of work took %v without its rests, want %v at least", work, took, least)
 		}
 	}
+}
+
+// What is written for an attempt that is over is not waited for.
+func TestNoRestBehindTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		over := make(chan struct{})
+		pace := paced(time.Hour, over)()
+		for i, want := range []time.Duration{restFactor * writeFor, restFactor * writeFor, 0, 0} {
+			if i == 2 {
+				close(over)
+			}
+			time.Sleep(writeFor) // its work
+			worked := time.Now()
+			pace(0)
+			if rested := time.Since(worked); rested != want {
+				t.Errorf("it rested for %v, want %v", rested, want)
+			}
+		}
+	})
 }

@@ -10,6 +10,9 @@ import (
 	"regexp"
 	"strconv"
 	"testing"
+	"time"
+
+	"github.com/wasmill/wasmill/runtime/record"
 )
 
 func TestNexmarkPrice(t *testing.T) {
@@ -71,5 +74,26 @@ func TestNexmarkChannels(t *testing.T) {
 	}
 	if ids < 8800 || ids > 9200 {
 		t.Errorf("%d cold channels have an id in their url, want 9 of 10", ids)
+	}
+}
+
+// What is brought near for a bid is what it is written from.
+func TestNexmarkApproaches(t *testing.T) {
+	clock := newSchedule(time.Time{}, 0, 0)
+	m := newNexmarkMaker(nexmarkSettings{
+		Persons: 1, Auctions: 3, Bids: 46, HotAuctions: 2, HotBidders: 4, HotSellers: 4, HotChannels: 2,
+	}, &clock)
+	kinds := map[bool]int{}
+	for n := int64(4); n < 50; n++ {
+		bid := m.add(make([]byte, 0, largestEvent), n)[record.HeaderSize+bidTexts:]
+		name := string(bid[2:][:binary.LittleEndian.Uint16(bid)])
+		c := &m.channels[m.with.channel(m.random(n).ahead(channelDraw))]
+		if near := string(c.name[:c.nameLen]); near != name {
+			t.Errorf("bid %d is of channel %q, and %q was brought near", n, name, near)
+		}
+		kinds[c.name[0] == 'c']++
+	}
+	if len(kinds) != 2 {
+		t.Errorf("all channels are of one kind: %v", kinds)
 	}
 }

@@ -25,6 +25,7 @@ type memorySnapshot struct {
 	dead       []deadBlock
 	closed     atomic.Bool
 	walked     []atomic.Bool // by part: no more copies are needed
+	pace       Pacer
 
 	mu     sync.Mutex
 	copies map[uint32][]byte // by part; guarded by mu
@@ -40,7 +41,10 @@ func (m *Memory) Snapshot(checkpoint uint64, full bool) (Snapshot, error) {
 	}
 	s := &memorySnapshot{
 		memory: m, checkpoint: checkpoint, epoch: m.epoch, now: m.now,
-		walked: make([]atomic.Bool, len(m.parts)), copies: map[uint32][]byte{},
+		walked: make([]atomic.Bool, len(m.parts)), copies: map[uint32][]byte{}, pace: func(float64) {},
+	}
+	if m.options.Pace != nil {
+		s.pace = m.options.Pace()
 	}
 	if !full && m.base.epoch > 0 {
 		s.since = m.base
@@ -136,12 +140,8 @@ func (s *memorySnapshot) Write(w io.Writer) (info RunInfo, err error) {
 		return RunInfo{}, errors.New("write snapshot: it is closed")
 	}
 	m := s.memory
-	pace := Pacer(func(float64) {})
-	if m.options.Pace != nil {
-		pace = m.options.Pace()
-	}
 	run := newRunWriter(w, m.options.Tables, s.checkpoint, s.since.checkpoint)
-	dead := indexDead(s.dead, len(m.parts), func() { pace(0) })
+	dead := indexDead(s.dead, len(m.parts), func() { s.pace(0) })
 	var g gathering
 	var far *farValues
 	if m.values != nil {
@@ -156,7 +156,7 @@ func (s *memorySnapshot) Write(w io.Writer) (info RunInfo, err error) {
 			continue
 		}
 		done := float64(n) / float64(len(m.parts))
-		if err := s.writePart(run, &g, far, p, dead, func() { pace(done) }); err != nil {
+		if err := s.writePart(run, &g, far, p, dead, func() { s.pace(done) }); err != nil {
 			return RunInfo{}, err
 		}
 	}
@@ -166,7 +166,7 @@ func (s *memorySnapshot) Write(w io.Writer) (info RunInfo, err error) {
 // entriesAtOnce are written between two rests.
 const entriesAtOnce = 64
 
-// writePart calls rest often, whenever nothing is half done.
+// writePart calls rest often, but not while it sorts.
 func (s *memorySnapshot) writePart(run *runWriter, g *gathering, far *farValues, p *part, dead *deadIndex, rest func()) error {
 	g.reset(p)
 	if p.written.Load() > s.since.epoch {

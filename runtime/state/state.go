@@ -65,12 +65,13 @@ type Options struct {
 	// Cache is how many bytes of RAM a disk backend takes, unless its names need more.
 	// 0: 256 MiB.
 	Cache int64
-	// Pace is asked once for each snapshot that is written. nil: it does not rest.
+	// Pace is asked once for each snapshot, when it is taken. nil: who writes does not rest.
 	Pace func() Pacer
 }
 
-// Pacer is called by who writes a snapshot, after some 10 µs of work: it is told how much
-// is done, from 0 to 1, and returns when to go on.
+// Pacer is called by who writes a snapshot, after some 10 µs of most of the work and after
+// more of what can't be interrupted: it is told how much is done, from 0 to 1, and returns
+// when to go on.
 type Pacer func(done float64)
 
 // EntryOverhead is what an entry counts for besides its key, subkey and value, in bytes.
