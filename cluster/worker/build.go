@@ -21,6 +21,7 @@ func (a *attempt) build(ctx context.Context, opener *opener) error {
 	a.hub = hub
 	a.mu.Unlock()
 	mine := a.share()
+	a.worker.config.Tasks(len(mine))
 	// Every inbox is there before the first writer looks for it.
 	for _, m := range mine {
 		if err := m.openInput(a, hub); err != nil {

@@ -44,6 +44,8 @@ type Config struct {
 	// Beat is called with every heartbeat, with what keeps a task from going on, nil if
 	// nothing does. A supervisor listens.
 	Beat func(stuck error)
+	// Tasks is called with how many tasks of an attempt run here, before they do.
+	Tasks func(n int)
 	// Connectors open sources and sinks; by default those of the engine.
 	Connectors Connectors
 	// Clock is processing time; the system's by default.
@@ -70,6 +72,9 @@ func New(c Config) *Worker {
 	}
 	if c.Connectors == nil {
 		c.Connectors = engine{}
+	}
+	if c.Tasks == nil {
+		c.Tasks = func(int) {}
 	}
 	if c.Clock == nil {
 		c.Clock = task.SystemClock{}

@@ -24,6 +24,7 @@ type house struct {
 	inbox     <-chan cluster.Envelope
 	ended     chan error
 	cancel    context.CancelCauseFunc
+	tasks     chan int // told before they run
 }
 
 func startWorker(t *testing.T) *house {
@@ -33,13 +34,13 @@ func startWorker(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.Close() })
-	s := &house{t: t, transport: cluster.NewLocal(), ended: make(chan error, 1)}
+	s := &house{t: t, transport: cluster.NewLocal(), ended: make(chan error, 1), tasks: make(chan int, 16)}
 	if s.inbox, err = s.transport.Listen(cluster.CoordinatorAddress); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	s.cancel = cancel
-	w := New(Config{Name: "w0", Transport: s.transport, Modules: NewModules(h)})
+	w := New(Config{Name: "w0", Transport: s.transport, Modules: NewModules(h), Tasks: func(n int) { s.tasks <- n }})
 	go func() { s.ended <- w.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel(nil)
@@ -142,6 +143,9 @@ func (s *house) runToEnd(plan *graph.Plan, number uint32) []cluster.Transaction 
 func TestOutputIsVisibleAfterTheCommit(t *testing.T) {
 	s, out := startWorker(t), t.TempDir()
 	transactions := s.runToEnd(linesJob(t, out), 1)
+	if n := <-s.tasks; n != 2 {
+		t.Errorf("told of %d tasks", n)
+	}
 	if len(transactions) != 1 || transactions[0].Operator != "out" {
 		t.Fatalf("prepared %+v", transactions)
 	}

@@ -109,7 +109,7 @@ func engine(cmd *cobra.Command, name string) error {
 	}
 	err = worker.New(worker.Config{
 		Name: name, Transport: transport, Modules: worker.NewModules(h), Data: data, Cluster: clusterName, Store: from, Dir: own.path,
-		Stdin: os.Stdin, Stdout: os.Stdout, Beat: beat,
+		Stdin: os.Stdin, Stdout: os.Stdout, Beat: beat, Tasks: shareProcessors,
 	}).Run(ctx)
 	return errors.Join(err, own.remove())
 }

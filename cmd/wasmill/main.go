@@ -16,7 +16,6 @@ import (
 )
 
 func main() {
-	spareThread()
 	os.Exit(execute(context.Background(), os.Args[1:]))
 }
 

@@ -74,7 +74,7 @@ func startLocal(ctx context.Context, dataDir string, modules *worker.Modules, st
 	w := &workers{transport: cluster.NewLocal(), count: 1, term: term, local: make(chan error, 1)}
 	config := worker.Config{
 		Name: localName, Transport: w.transport, Modules: modules, Store: from, Dir: own.path,
-		Stdin: os.Stdin, Stdout: os.Stdout,
+		Stdin: os.Stdin, Stdout: os.Stdout, Tasks: shareProcessors,
 	}
 	if equip != nil {
 		equip(&config)
