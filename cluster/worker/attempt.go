@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,6 +32,7 @@ type attempt struct {
 	cancel  context.CancelCauseFunc
 	over    <-chan struct{} // closed by cancel
 	begin   chan time.Time  // by start, to each task
+	idle    chan struct{}   // closed when no task here takes records any more
 	tasks   sync.WaitGroup
 	readied chan struct{} // closed when prepare is over
 	stopped chan struct{} // closed when nothing of it runs any more
@@ -56,7 +58,7 @@ type attempt struct {
 func newAttempt(w *Worker, p cluster.Prepare) *attempt {
 	a := &attempt{
 		ref: p.AttemptRef, plan: p.Plan, from: p.Restore, workers: p.Workers, worker: w,
-		readied: make(chan struct{}), stopped: make(chan struct{}),
+		readied: make(chan struct{}), stopped: make(chan struct{}), idle: make(chan struct{}),
 		metrics: map[id.Subtask]*guestMetrics{}, staged: map[id.Subtask][][]byte{},
 		keepers: map[id.Subtask]*keeper{}, heaps: map[id.Subtask]*heapKeeper{}, pools: map[string]*heapPool{}, uploads: map[uint64]map[*share]context.CancelFunc{},
 	}
@@ -139,7 +141,7 @@ func (a *attempt) runTask(ctx context.Context, t *task.Task, m *share, opened ch
 
 func (a *attempt) carry(ctx context.Context, t *task.Task, m *share, started time.Time) error {
 	last, err := t.Run(ctx, started)
-	m.ended.Store(true)
+	a.ended(m)
 	// The coordinator hears of the end behind all checkpoints that came before.
 	m.uploads.Wait()
 	if err != nil {
@@ -153,6 +155,16 @@ func (a *attempt) carry(ctx context.Context, t *task.Task, m *share, started tim
 	// the coordinator ends the attempt.
 	<-a.over
 	return nil
+}
+
+// ended notes that a task takes no records any more.
+func (a *attempt) ended(m *share) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	m.ended.Store(true)
+	if !slices.ContainsFunc(a.shares, func(s *share) bool { return !s.ended.Load() }) {
+		close(a.idle)
+	}
 }
 
 // fail ends the attempt here and tells the coordinator why. Only the first failure

@@ -150,7 +150,7 @@ func tablesOf(s *graph.State) []state.Table {
 
 func (o *opener) openKeyed(k *kept, op *graph.Operator, subtask int, tables []state.Table) error {
 	options := state.Options{Tables: tables, First: k.first, End: k.end, Limit: op.State.Limit,
-		Pace: paced(o.attempt.plan.Checkpoint.Interval, o.attempt.over)}
+		Pace: paced(o.attempt.plan.Checkpoint.Interval, o.attempt.idle)}
 	var err error
 	if op.State.Backend == graph.DiskBackend {
 		options.Cache = op.State.Cache

@@ -46,8 +46,9 @@ func due(done float64, most time.Duration) time.Duration {
 	return time.Duration((headStart + done) / (headStart + 1) * float64(most))
 }
 
-// paced has checkpoints that are taken at an interval rest, until over is closed.
-func paced(interval time.Duration, over <-chan struct{}) func() state.Pacer {
+// paced has checkpoints that are taken at an interval rest, until idle is closed: no task
+// needs the processors any more.
+func paced(interval time.Duration, idle <-chan struct{}) func() state.Pacer {
 	most := min(time.Duration(shareOfInterval*float64(interval)), longestWrite)
 	return func() state.Pacer {
 		now := time.Now()
@@ -59,7 +60,7 @@ func paced(interval time.Duration, over <-chan struct{}) func() state.Pacer {
 			}
 			select {
 			case <-time.After(rest):
-			case <-over:
+			case <-idle:
 				p.most = 0 // it rests no more
 			}
 			p.resumed = time.Now()

@@ -4,6 +4,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/wasmill/wasmill/cluster"
+	"github.com/wasmill/wasmill/runtime/graph"
 )
 
 func TestDue(t *testing.T) {
@@ -71,14 +74,14 @@ func TestCheckpointEndsInTime(t *testing.T) {
 	}
 }
 
-// What is written for an attempt that is over is not waited for.
-func TestNoRestBehindTheEnd(t *testing.T) {
+// What is written when no task runs any more is not held up.
+func TestNoRestWithoutTasks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		over := make(chan struct{})
-		pace := paced(time.Hour, over)()
+		idle := make(chan struct{})
+		pace := paced(time.Hour, idle)()
 		for i, want := range []time.Duration{restFactor * writeFor, restFactor * writeFor, 0, 0} {
 			if i == 2 {
-				close(over)
+				close(idle)
 			}
 			time.Sleep(writeFor) // its work
 			worked := time.Now()
@@ -88,4 +91,18 @@ func TestNoRestBehindTheEnd(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestAnAttemptIsIdleWhenAllItsTasksHaveEnded(t *testing.T) {
+	a := newAttempt(nil, cluster.Prepare{Plan: &graph.Plan{}})
+	a.shares = []*share{{}, {}}
+	for i, m := range a.shares {
+		select {
+		case <-a.idle:
+			t.Errorf("idle though %d of 2 tasks run", 2-i)
+		default:
+		}
+		a.ended(m)
+	}
+	<-a.idle
 }

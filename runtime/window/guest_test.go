@@ -196,6 +196,21 @@ type setup struct {
 	first, end int // key groups; 0, 0: all
 	watermark  int64
 	restore    []*bytes.Buffer // runs
+	disk       bool            // the backend; else memory
+}
+
+func (s *setup) backend(t testing.TB) (b state.Backend) {
+	t.Helper()
+	options := state.Options{Tables: append([]state.Table{{Name: "other", Scope: state.ScopeKey}}, window.Tables()...), First: s.first, End: s.end}
+	var err error
+	if s.disk {
+		options.Dir, options.Cache = t.TempDir(), 8<<20
+		b, err = state.NewDisk(options)
+	} else {
+		b, err = state.NewMemory(options)
+	}
+	must(t, err)
+	return b
 }
 
 func open(t testing.TB, s setup) *subtask {
@@ -203,8 +218,7 @@ func open(t testing.TB, s setup) *subtask {
 	if s.end == 0 && s.first == 0 {
 		s.end = groupsOfTest
 	}
-	backend, err := state.NewMemory(state.Options{Tables: append([]state.Table{{Name: "other", Scope: state.ScopeKey}}, window.Tables()...), First: s.first, End: s.end})
-	must(t, err)
+	backend := s.backend(t)
 	if s.restore != nil {
 		var runs []*state.RunReader
 		for _, b := range s.restore {
@@ -225,6 +239,7 @@ func open(t testing.TB, s setup) *subtask {
 	if config.Aggregator = x.guest; s.apply {
 		config.Aggregator, config.Applier = nil, x.guest
 	}
+	var err error
 	x.op, err = window.New(config)
 	must(t, err)
 	t.Cleanup(x.close)

@@ -220,6 +220,10 @@ func rounds() int {
 	return 30
 }
 
+// diskEvery is how many of the runs there are to one with its state on disk, whose files
+// take time.
+const diskEvery = 30
+
 // Random records, watermarks and batches, with snapshots and restores at any moment
 // and at any parallelism, give what the model gives: in the same order if there is one
 // subtask, and for each key in any case.
@@ -240,7 +244,7 @@ func TestWindowsAgreeWithModel(t *testing.T) {
 func play(t *testing.T, w graph.Window, apply bool, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 11))
 	w.Late = 1
-	p := &player{t: t, r: r, setup: setup{window: w, apply: apply, inputs: 2, watermark: math.MinInt64}}
+	p := &player{t: t, r: r, setup: setup{window: w, apply: apply, inputs: 2, watermark: math.MinInt64, disk: seed%diskEvery == 0}}
 	p.model = model{w: w, apply: apply, watermark: math.MinInt64, tick: math.MinInt64}
 	p.tasks = []*subtask{open(t, p.setup)}
 	alone := seed%3 == 0 // one subtask all the time: the order is checked, too
