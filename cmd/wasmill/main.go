@@ -15,9 +15,7 @@ import (
 	"github.com/wasmill/wasmill/runtime/graph"
 )
 
-func main() {
-	os.Exit(execute(context.Background(), os.Args[1:]))
-}
+func main() { os.Exit(execute(context.Background(), os.Args[1:])) }
 
 // execute runs one command line and returns its exit code.
 func execute(ctx context.Context, args []string) int {
